@@ -1,0 +1,1 @@
+"""The ptx command: one file a command group, no logic."""

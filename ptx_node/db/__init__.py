@@ -1,0 +1,1 @@
+"""The database is the truth: typed tables, the engine, and queries that take a Session or a Connection."""

@@ -1,0 +1,90 @@
+"""The engine, set up the same way in every process. Nothing is opened at import."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from ptx_node.errors import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUSY_TIMEOUT_S = 30
+
+
+def now() -> datetime:
+    """The present moment, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def open_engine(url: str, *, pool_size: int = 5) -> Engine:
+    """An engine for SQLite (WAL, full sync, foreign keys) or PostgreSQL (psycopg).
+
+    SQLite commits must survive power loss, because success is said after them: hence `synchronous=FULL`.
+    A write transaction starts as `BEGIN IMMEDIATE` through `begin_write`, so that two writers wait and never deadlock.
+    """
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=pool_size, max_overflow=50
+        )
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's event below starts transactions, not the driver
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA wal_autocheckpoint=2000")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Any) -> None:
+    mode = "IMMEDIATE" if connection.get_execution_options().get("ptx_write") else "DEFERRED"
+    connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+@contextmanager
+def begin_write(engine: Engine) -> Iterator[Session]:
+    """A session in one write transaction, committed at the end, rolled back on any error.
+
+    Raises:
+        DatabaseUnavailableError: the database cannot be reached or stayed locked; a retry may help.
+    """
+    with _unavailable(), Session(engine.execution_options(ptx_write=True), expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def begin_read(engine: Engine) -> Iterator[Session]:
+    """A session for reading, in one transaction.
+
+    Raises:
+        DatabaseUnavailableError: the database cannot be reached; a retry may help.
+    """
+    with _unavailable(), Session(engine, expire_on_commit=False) as session, session.begin():
+        yield session
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        raise DatabaseUnavailableError(
+            f"the database does not answer: {error.orig}. Check that it runs and that its disk has room"
+        ) from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailableError(f"the database connection was lost: {error.orig}") from error
+        raise

@@ -1,0 +1,337 @@
+"""Every table of the node (SQLAlchemy 2, typed). A change here comes with an Alembic revision; the tests compare the two.
+
+Times are aware UTC. Text states hold the values of the enumerations in `ptx_node.domain`.
+Patient names are stored nowhere; `patient_id` is, because reports are matched on it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware UTC in Python; `timestamptz` on PostgreSQL, naive UTC text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive times, which would mean another moment on another machine."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            msg = f"a naive time reached the database: {value.isoformat()}"
+            raise ValueError(msg)
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Give the zone back to SQLite's naive text."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Table(DeclarativeBase):
+    """Base of all tables, with fixed names for constraints so that Alembic can drop them on both databases."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(column_0_label)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this name from the class
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[Any]: JSON,
+    }
+
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Instance(Table):
+    """One acknowledged instance. Written in the transaction that precedes the success status.
+
+    `sop_instance_uid` is as sent, even if invalid (`uid_problem` then says why) and unique: it is the identity.
+    `routed_at` is null until the enqueue stage has looked at it, which makes this row that stage's queue.
+    """
+
+    __tablename__ = "instances"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(Text, unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(Text)
+    series_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    study_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    transfer_syntax_uid: Mapped[str] = mapped_column(Text)
+    modality: Mapped[str] = mapped_column(Text)
+    patient_id: Mapped[str] = mapped_column(Text)
+    issuer_of_patient_id: Mapped[str] = mapped_column(Text)
+    accession_number: Mapped[str] = mapped_column(Text)
+    path: Mapped[str] = mapped_column(Text)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    uid_problem: Mapped[str | None] = mapped_column(Text)
+    via: Mapped[str] = mapped_column(Text)
+    source: Mapped[str] = mapped_column(Text)
+    calling_ae: Mapped[str] = mapped_column(Text)
+    called_ae: Mapped[str] = mapped_column(Text)
+    peer_address: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+    routed_at: Mapped[datetime | None]
+    route_outcome: Mapped[str | None] = mapped_column(Text)
+    route_detail: Mapped[str | None] = mapped_column(Text)
+
+
+Index("ix_instances_unrouted", Instance.id, sqlite_where=Instance.routed_at.is_(None), postgresql_where=Instance.routed_at.is_(None))
+
+
+class Conflict(Table):
+    """An instance whose SOP Instance UID was already here with other bytes: kept aside, never overwriting."""
+
+    __tablename__ = "conflicts"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    path: Mapped[str] = mapped_column(Text)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    stored_sha256: Mapped[str] = mapped_column(String(64))
+    source: Mapped[str] = mapped_column(Text)
+    calling_ae: Mapped[str] = mapped_column(Text)
+    received_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("sop_instance_uid", "sha256"),)
+
+
+class Refusal(Table):
+    """An instance or association that was refused: what was answered and why. Best effort, for people."""
+
+    __tablename__ = "refusals"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(Text)
+    sop_class_uid: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    detail: Mapped[str] = mapped_column(Text)
+    via: Mapped[str] = mapped_column(Text)
+    calling_ae: Mapped[str] = mapped_column(Text)
+    peer_address: Mapped[str] = mapped_column(Text)
+    refused_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class Collection(Table):
+    """The instances of one series or study that one rule is waiting to complete. Closed when its job is queued."""
+
+    __tablename__ = "collections"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    rule: Mapped[str] = mapped_column(Text)
+    level: Mapped[str] = mapped_column(Text)
+    level_uid: Mapped[str] = mapped_column(Text)
+    generation: Mapped[int] = mapped_column(Integer)
+    study_instance_uid: Mapped[str] = mapped_column(Text)
+    instance_count: Mapped[int] = mapped_column(Integer)
+    expected_count: Mapped[int | None] = mapped_column(Integer)
+    first_instance_at: Mapped[datetime]
+    last_instance_at: Mapped[datetime]
+    due_at: Mapped[datetime] = mapped_column(index=True)
+    closed_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("rule", "level_uid", "generation"),)
+
+
+class CollectionInstance(Table):
+    """An instance in a collection."""
+
+    __tablename__ = "collection_instances"
+
+    collection_id: Mapped[int] = mapped_column(Id, ForeignKey("collections.id"), primary_key=True)
+    instance_id: Mapped[int] = mapped_column(Id, ForeignKey("instances.id"), primary_key=True)
+
+
+class Job(Table):
+    """Work for one rule on one instance, series or study: a row with a lease. See `ptx_node.domain.job`.
+
+    `idempotency_key` (rule, level uid, generation) makes a job exist once, whoever asks twice.
+    `destinations` is the rule's policy at the time of queueing: `[{"name": "pacs", "kinds": ["seg", "sr"]}]`.
+    """
+
+    __tablename__ = "jobs"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(Text, unique=True)
+    rule: Mapped[str] = mapped_column(Text, index=True)
+    model: Mapped[str] = mapped_column(Text)
+    level: Mapped[str] = mapped_column(Text)
+    level_uid: Mapped[str] = mapped_column(Text)
+    study_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    destinations: Mapped[list[Any]]
+    report_failed: Mapped[bool]
+    report_not_eligible: Mapped[bool]
+    priority: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(Integer)
+    cause: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
+    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_expires_at: Mapped[datetime | None]
+    not_before_at: Mapped[datetime | None]
+    superseded_by_id: Mapped[int | None] = mapped_column(Id, ForeignKey("jobs.id"))
+    first_instance_at: Mapped[datetime]
+    last_instance_at: Mapped[datetime]
+    complete_at: Mapped[datetime]
+    queued_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    inferred_at: Mapped[datetime | None]
+    encoded_at: Mapped[datetime | None]
+    accepted_at: Mapped[datetime | None]
+    committed_at: Mapped[datetime | None]
+    forward_ms: Mapped[float | None]
+
+    __table_args__ = (Index("ix_jobs_state_queued_at", "state", "queued_at"),)
+
+
+class JobInput(Table):
+    """An instance that a job reads; `eligible` and `reason` are filled when the job is queued."""
+
+    __tablename__ = "job_inputs"
+
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id"), primary_key=True)
+    instance_id: Mapped[int] = mapped_column(Id, ForeignKey("instances.id"), primary_key=True, index=True)
+    eligible: Mapped[bool]
+    reason: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
+
+
+class FindingRow(Table):
+    """What the model said of one radiograph or one CT series, under one job. See `ptx_node.domain.finding`."""
+
+    __tablename__ = "findings"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id"), index=True)
+    study_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    series_instance_uid: Mapped[str] = mapped_column(Text)
+    sop_instance_uids: Mapped[list[Any]]
+    input_digest: Mapped[str] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
+    probability: Mapped[float | None]
+    threshold: Mapped[float | None]
+    laterality: Mapped[str | None] = mapped_column(Text)
+    area_mm2: Mapped[float | None]
+    volume_ml: Mapped[float | None]
+    spacing_reason: Mapped[str | None] = mapped_column(Text)
+    model_manufacturer: Mapped[str] = mapped_column(Text)
+    model_name: Mapped[str] = mapped_column(Text)
+    model_version: Mapped[str] = mapped_column(Text)
+    weights_sha256: Mapped[str] = mapped_column(String(64))
+    device_uid: Mapped[str] = mapped_column(Text)
+    inferred_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("job_id", "input_digest"),)
+
+
+class Result(Table):
+    """One SEG, SR or SC instance on disk. Its SOP Instance UID is derived, so a re-run finds this row again."""
+
+    __tablename__ = "results"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    finding_id: Mapped[int] = mapped_column(Id, ForeignKey("findings.id"), index=True)
+    kind: Mapped[str] = mapped_column(Text)
+    sop_instance_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    sop_class_uid: Mapped[str] = mapped_column(String(64))
+    series_instance_uid: Mapped[str] = mapped_column(String(64))
+    study_instance_uid: Mapped[str] = mapped_column(Text)
+    path: Mapped[str] = mapped_column(Text)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    encoded_at: Mapped[datetime]
+
+
+class Delivery(Table):
+    """One result on its way to one destination: its own retries, its own deadline, its own proof of arrival."""
+
+    __tablename__ = "deliveries"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    result_id: Mapped[int] = mapped_column(Id, ForeignKey("results.id"), index=True)
+    job_id: Mapped[int] = mapped_column(Id, ForeignKey("jobs.id"), index=True)
+    destination: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(Integer)
+    next_attempt_at: Mapped[datetime]
+    deadline_at: Mapped[datetime]
+    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_expires_at: Mapped[datetime | None]
+    status: Mapped[str | None] = mapped_column(Text)
+    warning: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[str | None] = mapped_column(Text)
+    commitment_transaction_uid: Mapped[str | None] = mapped_column(String(64), index=True)
+    proof: Mapped[str | None] = mapped_column(Text)
+    queued_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    committed_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("result_id", "destination"),
+        Index("ix_deliveries_destination_state", "destination", "state", "next_attempt_at"),
+    )
+
+
+class DestinationState(Table):
+    """A destination that a person, or a limit, has suspended: deliveries wait, nothing is lost."""
+
+    __tablename__ = "destination_states"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    suspended: Mapped[bool]
+    reason: Mapped[str] = mapped_column(Text)
+    changed_at: Mapped[datetime]
+
+
+class CommitmentRequest(Table):
+    """A Storage Commitment request that a peer made of us (PS3.4 J): answered on a new association, retried, durable."""
+
+    __tablename__ = "commitment_requests"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    transaction_uid: Mapped[str] = mapped_column(String(64), unique=True)
+    calling_ae: Mapped[str] = mapped_column(Text)
+    called_ae: Mapped[str] = mapped_column(Text)
+    peer_address: Mapped[str] = mapped_column(Text)
+    references: Mapped[list[Any]]
+    attempts: Mapped[int] = mapped_column(Integer)
+    next_attempt_at: Mapped[datetime]
+    requested_at: Mapped[datetime]
+    reported_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class Heartbeat(Table):
+    """A process of the node that says it lives. Silence is how a lost worker is noticed."""
+
+    __tablename__ = "heartbeats"
+
+    process: Mapped[str] = mapped_column(Text, primary_key=True)
+    role: Mapped[str] = mapped_column(Text)
+    host: Mapped[str] = mapped_column(Text)
+    pid: Mapped[int] = mapped_column(Integer)
+    started_at: Mapped[datetime]
+    beat_at: Mapped[datetime]
+    detail: Mapped[dict[str, Any]]

@@ -1,0 +1,1 @@
+"""Dataset <-> domain: pixels, volume, segmentation, measurement report, secondary capture, codes, UIDs."""

@@ -1,0 +1,42 @@
+"""Who sent an instance, and what the node keeps of its header. No file, no network, no DICOM library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Via(StrEnum):
+    """The door an instance came through."""
+
+    DIMSE = "dimse"
+    STOW = "stow"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who sent an instance, through which door.
+
+    `source` is the site's own name for the called AE title or the STOW path (`dicom.sources` in the settings).
+    """
+
+    via: Via
+    source: str
+    calling_ae: str
+    called_ae: str
+    peer_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identifiers:
+    """The identifying header fields of one stored instance, as sent; empty text where absent."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
+    study_instance_uid: str
+    transfer_syntax_uid: str
+    modality: str = ""
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+    accession_number: str = ""

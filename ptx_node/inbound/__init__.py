@@ -1,0 +1,1 @@
+"""Doors into the node. Adapters only translate; everything meets in pipeline.receive."""

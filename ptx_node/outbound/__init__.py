@@ -1,0 +1,1 @@
+"""Ways out of the node. Each satisfies the Destination protocol of pipeline.deliver."""

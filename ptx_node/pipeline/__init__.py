@@ -1,0 +1,1 @@
+"""The data flow, one stage a file: receive, store, enqueue, infer, results, deliver."""

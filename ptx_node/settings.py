@@ -1,0 +1,240 @@
+"""The site's settings: frozen groups, read once from `ptx.toml`, `PTX_*` variables and a secrets folder.
+
+The only reader of files and environment for configuration. Everything else receives the values it uses.
+Precedence: environment (`PTX_DATABASE__URL=…`), then `ptx.toml`, then the defaults written here.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ptx_node.errors import ConfigurationError
+
+AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5b\x5d-\x7e][\x20-\x5b\x5d-\x7e]*$")]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Group(BaseModel):
+    """A frozen table of `ptx.toml`; an unknown key is an error, not a silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TlsFiles(Group):
+    """Certificates of one side of a TLS 1.2+ connection (PEM)."""
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+    trusted: Path | None = Field(default=None, description="CA file; on a server it makes client certificates mandatory")
+
+
+class NodeSettings(Group):
+    """Where the node keeps its things and what it calls itself in the objects it writes."""
+
+    home: Path = Field(default=Path("ptx-home"), description="database, store, logs and sockets live below this folder")
+    site: str = Field(default="unnamed site", max_length=64, description="Institution Name (0008,0080) of results")
+    time_zone: str = Field(default="UTC", description="IANA zone of local dates and times in results")
+    device_serial_number: str = Field(default="1", max_length=64, description="Device Serial Number (0018,1000) of results")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_json: bool = False
+
+
+class DatabaseSettings(Group):
+    """`sqlite:///…` or `postgresql+psycopg://…`; empty means SQLite below the node's home."""
+
+    url: SecretStr = SecretStr("")
+
+
+class StoreSettings(Group):
+    """The file store."""
+
+    folder: Path = Field(default=Path("store"), description="relative to the node's home")
+    watermark_bytes: int = Field(default=2_000_000_000, ge=0, description="refuse instances (A700) when less room is left")
+
+
+class BrokerSettings(Group):
+    """`embedded` starts a Redis below the node's home (`ptx up`); else a `redis://` or `rediss://` address."""
+
+    url: SecretStr = SecretStr("embedded")
+
+
+class Peer(Group):
+    """A calling AE title that may associate. `*` allows any; an address may be a network (`10.1.0.0/16`)."""
+
+    ae_title: str
+    addresses: tuple[str, ...] = ("*",)
+    host: str | None = Field(default=None, description="where Storage Commitment reports are sent; else the peer's address")
+    port: Port | None = None
+
+
+class DicomSettings(Group):
+    """The Storage SCP."""
+
+    host: str = "127.0.0.1"
+    port: Port = 11112
+    ae_title: AeTitle = "PTX"
+    processes: int = Field(default=2, ge=1, le=64)
+    peers: tuple[Peer, ...] = Field(default=(), description="calling AE titles allowed; empty refuses everybody")
+    sources: dict[str, str] = Field(default_factory=dict, description="called AE title -> source name")
+    max_associations: int = Field(default=100, ge=1, description="per process")
+    max_pdu: int = Field(default=131_072, ge=4096, le=4_194_304)
+    idle_timeout_s: float = Field(default=60.0, gt=0)
+    max_instance_bytes: int = Field(default=4_000_000_000, ge=1)
+    invalid_uid: Literal["accept", "refuse"] = Field(default="accept", description="accept, process and flag; or answer 0xA900")
+    tls: TlsFiles = TlsFiles()
+
+
+class StowSettings(Group):
+    """The STOW-RS door; closed unless enabled. A request needs a bearer token or a client certificate."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Port = 8042
+    source: str = "stow"
+    bearer_tokens: tuple[SecretStr, ...] = ()
+    max_request_bytes: int = Field(default=2_000_000_000, ge=1)
+    tls: TlsFiles = TlsFiles()
+
+
+class WorkerSettings(Group):
+    """Inference and delivery workers."""
+
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:1")
+    batch_size: int = Field(default=4, ge=1, le=256, description="radiographs in one forward pass, at most")
+    decode_threads: int = Field(default=2, ge=1)
+    torch_threads: int = Field(default=0, ge=0, description="0: one a core")
+    lease_s: float = Field(default=300.0, gt=0)
+    retry_delay_s: float = Field(default=5.0, ge=0)
+    delivery_threads: int = Field(default=8, ge=1)
+    sweep_interval_s: float = Field(default=2.0, gt=0)
+    ageing_s: float = Field(default=60.0, gt=0, description="a waiting job gains one priority point each so many seconds")
+
+
+class Retry(Group):
+    """Exponential backoff with jitter until a deadline."""
+
+    first_delay_s: float = Field(default=5.0, gt=0)
+    max_delay_s: float = Field(default=600.0, gt=0)
+    deadline_s: float = Field(default=7 * 86400.0, gt=0)
+
+
+class DestinationBase(Group):
+    """What every destination has. `kinds` is policy: what may go there at all, whatever a rule asks."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    kinds: tuple[Literal["seg", "sr", "sc"], ...] = ("seg", "sr")
+    retry: Retry = Retry()
+    timeout_s: float = Field(default=30.0, gt=0)
+
+
+class DimseDestination(DestinationBase):
+    """C-STORE, then Storage Commitment where the peer offers it, else C-FIND where it offers that."""
+
+    type: Literal["dimse"]
+    host: str
+    port: Port
+    called_ae: AeTitle
+    calling_ae: AeTitle = "PTX"
+    commitment: Literal["auto", "storage_commitment", "c_find", "none"] = "auto"
+    commitment_timeout_s: float = Field(default=300.0, gt=0)
+    tls: TlsFiles | None = None
+
+
+class DicomwebDestination(DestinationBase):
+    """STOW-RS, then QIDO-RS to find the result again. The bearer token comes from the secrets folder or environment."""
+
+    type: Literal["dicomweb"]
+    url: str = Field(pattern=r"^https?://")
+    bearer_token: SecretStr | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: TlsFiles | None = None
+    verify: bool = Field(default=True, description="find the result again by QIDO-RS before it counts as committed")
+
+
+class FolderDestination(DestinationBase):
+    """A folder; written like the store: temporary file, fsync, rename, fsync of the folder."""
+
+    type: Literal["folder"]
+    folder: Path
+
+
+Destination = Annotated[DimseDestination | DicomwebDestination | FolderDestination, Field(discriminator="type")]
+
+
+class Settings(BaseSettings):
+    """All settings of one process. Rules stay as written; `ptx_node.domain.routing` gives them meaning."""
+
+    model_config = SettingsConfigDict(env_prefix="PTX_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    node: NodeSettings = NodeSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    store: StoreSettings = StoreSettings()
+    broker: BrokerSettings = BrokerSettings()
+    dicom: DicomSettings = DicomSettings()
+    stow: StowSettings = StowSettings()
+    worker: WorkerSettings = WorkerSettings()
+    models: dict[str, Path] = Field(default_factory=dict, description="model name -> MONAI Bundle folder; empty: those that ship")
+    destinations: tuple[Destination, ...] = ()
+    rules: tuple[dict[str, Any], ...] = ()
+    config_file: Path | None = Field(default=None, exclude=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - signature is pydantic-settings's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment and secrets beat the file, whose content arrives as init arguments."""
+        return env_settings, file_secret_settings, init_settings
+
+    @property
+    def home(self) -> Path:
+        """The node's home, absolute. A relative one is relative to the configuration file."""
+        base = self.config_file.parent if self.config_file else Path.cwd()
+        return (base / self.node.home).resolve()
+
+    @property
+    def database_url(self) -> str:
+        """The database address, SQLite below the home by default."""
+        return self.database.url.get_secret_value() or f"sqlite:///{self.home / 'ptx.db'}"
+
+    @property
+    def store_folder(self) -> Path:
+        """The file store's folder, absolute."""
+        return self.home / self.store.folder
+
+
+def load(path: Path | None = None) -> Settings:
+    """Read the settings from `path`, else `$PTX_CONFIG`, else `./ptx.toml` when there is one, else the defaults.
+
+    Raises:
+        ConfigurationError: the file is missing, is not TOML, or holds a wrong value; the message names the place.
+    """
+    chosen = path or (Path(os.environ["PTX_CONFIG"]) if "PTX_CONFIG" in os.environ else None)
+    if chosen is None and Path("ptx.toml").is_file():
+        chosen = Path("ptx.toml")
+    content: dict[str, Any] = {}
+    if chosen is not None:
+        try:
+            content = tomllib.loads(chosen.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigurationError(f"{chosen} does not exist. Write one with: ptx init") from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise ConfigurationError(f"{chosen} cannot be read: {error}") from error
+    secrets = os.environ.get("PTX_SECRETS_DIR")
+    try:
+        return Settings(**content, config_file=chosen.resolve() if chosen else None, _secrets_dir=secrets)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{chosen or 'environment'}: {place}: {first['msg']} ({error.error_count()} error(s) in all)") from error

@@ -1,0 +1,1 @@
+"""A simulated hospital. Everything it makes is called simulated."""

@@ -1,0 +1,44 @@
+"""The engine keeps its promises on both databases."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import StatementError
+
+from ptx_node.db.session import begin_read, begin_write, now, open_engine
+from ptx_node.db.tables import DestinationState
+from ptx_node.errors import DatabaseUnavailableError
+
+
+def test_times_come_back_aware_and_equal(engine: Engine) -> None:
+    """A UTC time survives the database with its zone."""
+    moment = datetime(2026, 3, 29, 1, 30, 15, 123456, tzinfo=UTC)
+    with begin_write(engine) as session:
+        session.add(DestinationState(name="pacs", suspended=True, reason="test", changed_at=moment))
+    with begin_read(engine) as session:
+        assert moment == session.scalars(select(DestinationState.changed_at)).one()
+
+
+def test_naive_time_is_refused(engine: Engine) -> None:
+    """A time without zone never reaches the database."""
+    with pytest.raises(StatementError, match="naive"), begin_write(engine) as session:
+        session.add(DestinationState(name="pacs", suspended=True, reason="", changed_at=now().replace(tzinfo=None)))
+
+
+def test_sqlite_commits_survive_power_loss(sqlite_engine: Engine) -> None:
+    """Success is said after a commit: it must be synced, not only handed to the kernel."""
+    with sqlite_engine.connect() as connection:
+        assert (
+            connection.execute(text("PRAGMA synchronous")).scalar(),
+            connection.execute(text("PRAGMA journal_mode")).scalar(),
+        ) == (2, "wal")
+
+
+def test_unreachable_database_is_retryable() -> None:
+    """A database that is away is told from one that refuses the statement."""
+    engine = open_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    with pytest.raises(DatabaseUnavailableError), begin_read(engine) as session:
+        session.execute(text("SELECT 1"))
