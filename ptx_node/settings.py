@@ -113,7 +113,6 @@ class WorkerSettings(Group):
     retry_delay_s: float = Field(default=5.0, ge=0)
     delivery_threads: int = Field(default=8, ge=1)
     sweep_interval_s: float = Field(default=2.0, gt=0)
-    ageing_s: float = Field(default=60.0, gt=0, description="a waiting job gains one priority point each so many seconds")
 
 
 class Retry(Group):

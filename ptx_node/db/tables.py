@@ -6,13 +6,16 @@ Patient names are stored nowhere; `patient_id` is, because reports are matched o
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.engine import Dialect
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
+
+from ptx_node.domain.job import AGEING_S
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -162,10 +165,17 @@ class CollectionInstance(Table):
     instance_id: Mapped[int] = mapped_column(Id, ForeignKey("instances.id"), primary_key=True)
 
 
+def _rank(context: DefaultExecutionContext) -> datetime:
+    values: dict[str, Any] = context.get_current_parameters()  # type: ignore[no-untyped-call]
+    queued_at: datetime = values["queued_at"]
+    return queued_at - timedelta(seconds=AGEING_S * values["priority"])
+
+
 class Job(Table):
     """Work for one rule on one instance, series or study: a row with a lease. See `ptx_node.domain.job`.
 
-    `idempotency_key` (rule, level uid, generation) makes a job exist once, whoever asks twice.
+    `rank_at` is the order of the queue: `queued_at` brought forward by `AGEING_S` a priority point, so that
+    an index serves priority with ageing. `idempotency_key` (rule, level uid, generation) makes a job exist once, whoever asks twice.
     `destinations` is the rule's policy at the time of queueing: `[{"name": "pacs", "kinds": ["seg", "sr"]}]`.
     """
 
@@ -194,6 +204,7 @@ class Job(Table):
     last_instance_at: Mapped[datetime]
     complete_at: Mapped[datetime]
     queued_at: Mapped[datetime]
+    rank_at: Mapped[datetime] = mapped_column(default=_rank)
     started_at: Mapped[datetime | None]
     inferred_at: Mapped[datetime | None]
     encoded_at: Mapped[datetime | None]
@@ -201,7 +212,7 @@ class Job(Table):
     committed_at: Mapped[datetime | None]
     forward_ms: Mapped[float | None]
 
-    __table_args__ = (Index("ix_jobs_state_queued_at", "state", "queued_at"),)
+    __table_args__ = (Index("ix_jobs_state_rank_at", "state", "rank_at"),)
 
 
 class JobInput(Table):

@@ -8,6 +8,10 @@ MAX_ATTEMPTS = 3
 """A job that fails this often is quarantined."""
 
 
+AGEING_S = 60.0
+"""A waiting job gains one point of priority each so many seconds; equally, a point is worth so many seconds of waiting."""
+
+
 class JobState(StrEnum):
     """Life of a job. Terminal: done, not_eligible, quarantined, superseded."""
 
