@@ -54,6 +54,6 @@ def configure(*, level: str = "INFO", json: bool = False) -> None:
 
 
 def get(name: str) -> structlog.typing.FilteringBoundLogger:
-    """A logger that carries `logger=name` on every event."""
-    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(logger=name)
+    """A logger that carries `module=name` on every event."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(module=name)
     return logger
