@@ -1,0 +1,126 @@
+"""Headers as plain text by keyword, for rules and eligibility; and the dictionary of keywords that rules may name.
+
+Reads no pixel data. The values carry the patient's identity: they go to matching and to the person at the terminal,
+never to logs.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydicom import Dataset, dcmread
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.datadict import tag_for_keyword
+from pydicom.multival import MultiValue
+
+from ptx_node.domain.eligibility import Reason
+from ptx_node.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+    from pydicom.dataelem import DataElement
+
+BINARY = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN", "OB or OW", "US or OW", "US or SS or OW"})
+MAX_DEPTH = 3
+MAX_ITEMS = 32
+MAX_VALUES = 64
+PER_FRAME = "PerFrameFunctionalGroupsSequence"  # one item a frame: thousands, and nothing that a rule needs
+META = ("TransferSyntaxUID", "SourceApplicationEntityTitle", "ImplementationVersionName")
+
+UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError, OverflowError)
+UNREADABLE_FORMAT = (struct.error, zlib.error, RecursionError, AssertionError)
+
+
+@cache
+def known_keywords() -> frozenset[str]:
+    """Every keyword of PS3.6 that a rule may name."""
+    return frozenset(entry[4] for entry in DicomDictionary.values() if entry[4]) | frozenset(META)
+
+
+def attributes_of(ds: Dataset) -> dict[str, tuple[str, ...]]:
+    """Values by keyword as text, as sent; nested ones under a dotted path, the values of all items together.
+
+    Left out: pixel data and other binary values, private elements, and the per-frame groups of enhanced images.
+    An element that cannot be decoded is there without a value.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    meta = getattr(ds, "file_meta", None)
+    if meta is not None:
+        for keyword in META:
+            if keyword in meta:
+                found[keyword] = _values(meta, keyword)
+    _collect(ds, "", found, MAX_DEPTH)
+    return found
+
+
+def read_attributes(path: Path, keywords: Iterable[str] | None = None) -> dict[str, tuple[str, ...]]:
+    """The header of a file, all of it or only what `keywords` (dotted paths allowed) need. Pixel data is not read.
+
+    Raises:
+        InputError: `unreadable_header`, the file is not DICOM or its header is broken; no retry helps.
+        OSError: the file cannot be opened; the store's problem, not the instance's.
+    """
+    wanted = None if keywords is None else _tags({"SOPClassUID", "SOPInstanceUID", *keywords})
+    with path.open("rb") as file:
+        try:
+            ds = dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+            found = attributes_of(ds)
+        except (*UNREADABLE, *UNREADABLE_FORMAT) as error:
+            raise InputError(Reason.UNREADABLE_HEADER, f"{type(error).__name__} while reading the header") from error
+    if "SOPClassUID" not in found and "SOPInstanceUID" not in found:
+        raise InputError(Reason.UNREADABLE_HEADER, "no SOP Class UID and no SOP Instance UID")
+    return found
+
+
+def _tags(keywords: Iterable[str]) -> list[int]:
+    return sorted({tag for name in keywords if (tag := tag_for_keyword(name.partition(".")[0]))})
+
+
+def _collect(ds: Dataset, prefix: str, found: dict[str, tuple[str, ...]], depth: int) -> None:
+    for tag in ds.keys():  # noqa: SIM118 - iterating a Dataset decodes every element at once
+        if tag.is_private:
+            continue
+        keyword = _keyword(tag)
+        if not keyword or keyword == PER_FRAME:
+            continue
+        values = _values(ds, keyword)
+        path = prefix + keyword
+        if values or path not in found:
+            found[path] = (found.get(path, ()) + values)[:MAX_VALUES]
+        if depth > 0:
+            for item in _items(ds, keyword):
+                _collect(item, f"{path}.", found, depth - 1)
+
+
+@cache
+def _keyword(tag: Any) -> str:
+    entry = DicomDictionary.get(tag)
+    return entry[4] if entry else ""
+
+
+def _values(ds: Dataset, keyword: str) -> tuple[str, ...]:
+    try:
+        element: DataElement = ds[keyword]
+        value = element.value
+    except (*UNREADABLE, *UNREADABLE_FORMAT):
+        return ()
+    if element.VR == "SQ" or element.VR in BINARY or value is None:
+        return ()
+    many = list(value)[:MAX_VALUES] if isinstance(value, MultiValue | list | tuple) else [value]
+    return tuple(text for one in many if (text := str(one)))
+
+
+def _items(ds: Dataset, keyword: str) -> Iterator[Dataset]:
+    element = ds[keyword] if ds.get_item(keyword) is not None else None
+    if element is not None and element.VR == "SQ" and element.value:
+        yield from element.value[:MAX_ITEMS]
+
+
+def merged(attributes: Mapping[str, tuple[str, ...]], **values: str) -> dict[str, tuple[str, ...]]:
+    """The same attributes with some set from elsewhere, such as what the network said beside the data set."""
+    return {**attributes, **{keyword: (value,) for keyword, value in values.items() if value}}
