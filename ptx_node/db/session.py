@@ -61,7 +61,7 @@ def begin_write(engine: Engine) -> Iterator[Session]:
     Raises:
         DatabaseUnavailableError: the database cannot be reached or stayed locked; a retry may help.
     """
-    with _unavailable(), Session(engine.execution_options(ptx_write=True), expire_on_commit=False) as session, session.begin():
+    with unavailable(), Session(engine.execution_options(ptx_write=True), expire_on_commit=False) as session, session.begin():
         yield session
 
 
@@ -72,12 +72,17 @@ def begin_read(engine: Engine) -> Iterator[Session]:
     Raises:
         DatabaseUnavailableError: the database cannot be reached; a retry may help.
     """
-    with _unavailable(), Session(engine, expire_on_commit=False) as session, session.begin():
+    with unavailable(), Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def unavailable() -> Iterator[None]:
+    """Turn the drivers' errors of a database that is away into ours.
+
+    Raises:
+        DatabaseUnavailableError: the database cannot be reached; a retry may help.
+    """
     try:
         yield
     except OperationalError as error:

@@ -75,6 +75,7 @@ def make_app(broker_url: str) -> Celery:
         worker_enable_remote_control=False,
         worker_send_task_events=False,
         worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
     )
     return app
 
