@@ -1,9 +1,11 @@
 """Alembic's entry: runs revisions on the connection that ptx_node.db.schema hands over, or on an address from `-x url=…`."""
 
+from typing import Any, Literal
+
 from alembic import context
+
 from ptx_node.db.session import open_engine
 from ptx_node.db.tables import Table, UtcDateTime
-
 
 
 def render_item(kind: str, item: Any, autogen_context: Any) -> str | Literal[False]:
