@@ -50,7 +50,7 @@ CHEST = re.compile(
 NOT_CHEST = re.compile(
     r"\b(abdomen|abdominal\w*|abd|asp|kub|pelvis|bassin|hips?|hanches?|knees?|genoux?|legs?|jambes?|femurs?|thighs?|cuisses?|tibia\w*|fibula|perone"
     r"|ankles?|chevilles?|foot|feet|pieds?|calcaneus|toes?|orteils?|hands?|mains|main (gauche|droite|g|d)|wrists?|poignets?"
-    r"|fingers?|doigts?|elbows?|coudes?|forearms?|avant bras|(?<!c )arm|humerus|shoulders?|epaules?|clavicles?|clavicules?|scapula|omoplates?"
+    r"|fingers?|doigts?|elbows?|coudes?|forearms?|avant bras|(?<!c )arm|humerus|shoulders?|epaules?|clavic[lu]\w*|scapula|omoplates?"
     r"|skull|crane|brain|cerveau|cerebral\w*|head|neck|cou|sinus|sinuses|orbits?|orbites?|mandib\w*|maxill\w*|nasal|zygoma|jaw|teeth|dent\w*"
     r"|sacrum|coccyx|lspine|cspine|tspine|sspine|lsspine|tlspine|breasts?|seins?|extremity|patella|radius|ulna)\b"
 )
