@@ -295,6 +295,7 @@ class Delivery(Table):
     error: Mapped[str | None] = mapped_column(Text)
     commitment_transaction_uid: Mapped[str | None] = mapped_column(String(64), index=True)
     proof: Mapped[str | None] = mapped_column(Text)
+    resends: Mapped[int] = mapped_column(Integer, default=0)
     queued_at: Mapped[datetime]
     accepted_at: Mapped[datetime | None]
     committed_at: Mapped[datetime | None]
@@ -306,7 +307,10 @@ class Delivery(Table):
 
 
 class DestinationState(Table):
-    """A destination that a person, or a limit, has suspended: deliveries wait, nothing is lost."""
+    """A destination that a person, or a limit, has suspended: deliveries wait, nothing is lost.
+
+    `failures` in a row to reach it at all, and `retry_at` before which it is not tried, keep a dead peer cheap.
+    """
 
     __tablename__ = "destination_states"
 
@@ -314,6 +318,8 @@ class DestinationState(Table):
     suspended: Mapped[bool]
     reason: Mapped[str] = mapped_column(Text)
     changed_at: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(Integer, default=0)
+    retry_at: Mapped[datetime | None]
 
 
 class CommitmentRequest(Table):

@@ -1,0 +1,135 @@
+"""The DIMSE destination: C-STORE as SCU, then Storage Commitment or C-FIND.
+
+Files go out as the bytes they hold, unless the peer takes them in another uncompressed transfer syntax only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydicom import dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pynetdicom import _config, build_context
+
+from ptx_node.domain.delivery import Answer, Arrival, Proof, Verdict
+from ptx_node.errors import DestinationUnavailableError
+from ptx_node.outbound.association import association
+from ptx_node.outbound.query_retrieve import FIND_CONTEXT, find_instances
+from ptx_node.outbound.statuses import verdict_of
+from ptx_node.outbound.storage_commitment import COMMITMENT_CONTEXT, CommitmentScu
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ptx_node.domain.delivery import Outgoing
+    from ptx_node.outbound.association import DimsePeer
+
+MAX_ABORTS = 3
+"""After so many associations that ended early, the rest of a batch waits for the next attempt."""
+
+UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """How arrival is proven. `mode`: auto, storage_commitment, c_find, none.
+
+    `report_wait_s` is how long the association stays open for a report that comes on it; later ones come to our SCP.
+    """
+
+    mode: str = "auto"
+    report_wait_s: float = 0.5
+
+
+class StorageScu:
+    """A DICOM application that takes our results."""
+
+    def __init__(self, name: str, peer: DimsePeer, commitment: Commitment | None = None) -> None:
+        self.name = name
+        self.peer = peer
+        self.commitment = commitment or Commitment()
+        # Files are sent as the bytes they hold; pynetdicom otherwise decodes and encodes them again.
+        _config.STORE_SEND_CHUNKED_DATASET = True
+
+    def send(self, batch: Sequence[Outgoing]) -> list[Answer]:
+        """One association for the batch; another one for the rest if the peer ends it.
+
+        Raises:
+            DestinationUnavailableError: the peer cannot be reached at all.
+        """
+        answers: list[Answer] = []
+        for _ in range(MAX_ABORTS):
+            try:
+                answers += self._send_until_abort(batch[len(answers) :])
+            except DestinationUnavailableError as error:
+                if not answers:
+                    raise
+                return answers + _unavailable(str(error), len(batch) - len(answers))
+            if len(answers) == len(batch):
+                return answers
+        return answers + _unavailable(f"{self.peer} ended {MAX_ABORTS} associations", len(batch) - len(answers))
+
+    def _send_until_abort(self, batch: Sequence[Outgoing]) -> list[Answer]:
+        """Answers to the first instances of a batch; the last one of them is the one at which an abort came."""
+        answers: list[Answer] = []
+        with association(self.peer, _contexts(batch)) as assoc:
+            for item in batch:
+                answers.append(self._store(assoc, item))
+                if not assoc.is_established:
+                    break
+        return answers
+
+    def _store(self, assoc: Any, item: Outgoing) -> Answer:
+        accepted = {context.transfer_syntax[0] for context in assoc.accepted_contexts if context.abstract_syntax == item.sop_class_uid}
+        convertible = item.transfer_syntax_uid in UNCOMPRESSED and bool(accepted.intersection(UNCOMPRESSED))
+        if item.transfer_syntax_uid not in accepted and not convertible:
+            offer = f"SOP class {item.sop_class_uid} in transfer syntax {item.transfer_syntax_uid}"
+            return Answer(Verdict.REFUSED, "no presentation context", f"{self.peer} does not accept {offer}")
+        try:
+            answer = assoc.send_c_store(item.path if item.transfer_syntax_uid in accepted else dcmread(item.path))
+        except (OSError, ValueError, AttributeError) as error:
+            return Answer(Verdict.REFUSED, "file", f"the result cannot be sent: {error}")
+        except RuntimeError as error:  # pynetdicom: the association has just gone
+            return Answer(Verdict.UNAVAILABLE, "aborted", f"{self.peer}: {error}")
+        if "Status" not in answer:
+            return Answer(Verdict.UNAVAILABLE, "no answer", f"{self.peer} gave no answer within {self.peer.timeout_s:.0f} s, or aborted")
+        verdict, meaning = verdict_of(answer.Status)
+        comment = str(answer.get("ErrorComment", "") or "")
+        return Answer(verdict, f"0x{answer.Status:04X}", ": ".join(word for word in (meaning, comment) if word))
+
+    def prove(self, batch: Sequence[Outgoing], *, transaction_uid: str | None) -> list[Proof]:
+        """Storage Commitment where wanted, offered and `transaction_uid` is given; else C-FIND where offered.
+
+        Raises:
+            DestinationUnavailableError: the peer cannot be asked now.
+        """
+        mode = self.commitment.mode
+        proposed = [COMMITMENT_CONTEXT] if mode in ("auto", "storage_commitment") else []
+        proposed += [FIND_CONTEXT] if mode in ("auto", "c_find") else []
+        if not proposed:
+            return [Proof(Arrival.UNSUPPORTED, "none", "not asked for")] * len(batch)
+        scu = CommitmentScu()
+        with association(self.peer, proposed, scu.handlers()) as assoc:
+            accepted = {context.abstract_syntax for context in assoc.accepted_contexts}
+            commits = COMMITMENT_CONTEXT.abstract_syntax in accepted
+            if commits and transaction_uid is not None:
+                return scu.ask(assoc, batch, transaction_uid, self.commitment.report_wait_s)
+            if FIND_CONTEXT.abstract_syntax in accepted:
+                return find_instances(assoc, batch)
+        by, why = ("storage_commitment", "no report came") if commits else ("none", "neither offered by the peer")
+        return [Proof(Arrival.UNSUPPORTED, by, why)] * len(batch)
+
+
+def _contexts(batch: Sequence[Outgoing]) -> list[Any]:
+    """A context for each SOP class and transfer syntax, and one in the default transfer syntax for what is uncompressed.
+
+    One transfer syntax a context: the peer accepts each by itself, instead of choosing one of several for us.
+    """
+    wanted = dict.fromkeys((item.sop_class_uid, item.transfer_syntax_uid) for item in batch)
+    uncompressed = [(sop_class, ImplicitVRLittleEndian) for sop_class, syntax in wanted if syntax in UNCOMPRESSED]
+    return [build_context(sop_class, syntax) for sop_class, syntax in wanted | dict.fromkeys(uncompressed)]
+
+
+def _unavailable(detail: str, count: int) -> list[Answer]:
+    return [Answer(Verdict.UNAVAILABLE, "not sent", detail)] * count

@@ -1,0 +1,184 @@
+"""The DICOMweb destination: STOW-RS (PS3.18 10.5), then QIDO-RS to find the instance again (PS3.18 10.6)."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from ptx_node.domain.delivery import Answer, Arrival, Proof, Verdict
+from ptx_node.errors import DestinationUnavailableError
+from ptx_node.outbound.statuses import verdict_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ptx_node.domain.delivery import Outgoing
+    from ptx_node.outbound.association import TlsClient
+
+CHUNK_BYTES = 1 << 18
+JSON = "application/dicom+json"
+REFERENCED_SOP_SEQUENCE, FAILED_SOP_SEQUENCE = "00081199", "00081198"
+REFERENCED_SOP_INSTANCE_UID, WARNING_REASON, FAILURE_REASON = "00081155", "00081196", "00081197"
+
+BUSY = (408, 425, 429, 502, 503, 504)
+ONE_MAY_SPOIL_ALL = (400, 409, 413, 415, 422, 500)
+"""Answers without a word on single instances that may be owed to one of them: each is then sent by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class DicomwebService:
+    """A DICOMweb service and our credentials. `url` is the root below which `/studies` lies."""
+
+    url: str
+    bearer_token: str | None = None
+    basic: tuple[str, str] | None = None
+    timeout_s: float = 30.0
+    tls: TlsClient | None = None
+    verify_arrival: bool = True
+
+
+class StowRs:
+    """A DICOMweb service that takes our results. Connections are kept open between batches; safe for several threads."""
+
+    def __init__(self, name: str, service: DicomwebService) -> None:
+        self.name = name
+        self.service = service
+        token = service.bearer_token
+        self._client = httpx.Client(
+            base_url=service.url.rstrip("/"),
+            headers={"Accept": JSON, **({"Authorization": f"Bearer {token}"} if token else {})},
+            auth=service.basic,
+            timeout=service.timeout_s,
+            verify=service.tls.context() if service.tls else True,
+            follow_redirects=False,
+            trust_env=False,  # results go where the settings say, through no proxy of the environment
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def send(self, batch: Sequence[Outgoing]) -> list[Answer]:
+        """One request for the batch; one each if the service turns down the whole without saying which instance is wrong.
+
+        Raises:
+            DestinationUnavailableError: no connection, busy, or our credentials are not accepted.
+        """
+        boundary = f"ptx-{uuid.uuid4().hex}"
+        parts = _Parts(batch, boundary)
+        headers = {
+            "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+            "Content-Length": str(parts.size_bytes),
+        }
+        response = self._request("POST", "/studies", content=iter(parts), headers=headers)
+        spoken = _statuses(response)
+        if not spoken and response.status_code in ONE_MAY_SPOIL_ALL and len(batch) > 1:
+            return self._one_by_one(batch)
+        return [_answer(response, spoken.get(item.sop_instance_uid)) for item in batch]
+
+    def _one_by_one(self, batch: Sequence[Outgoing]) -> list[Answer]:
+        answers: list[Answer] = []
+        for item in batch:
+            try:
+                answers += self.send([item])
+            except DestinationUnavailableError as error:
+                answers.append(Answer(Verdict.UNAVAILABLE, "not sent", str(error)))
+        return answers
+
+    def prove(self, batch: Sequence[Outgoing], *, transaction_uid: str | None) -> list[Proof]:  # noqa: ARG002 - DIMSE only
+        """Look for each instance by QIDO-RS.
+
+        Raises:
+            DestinationUnavailableError: the service cannot be asked now.
+        """
+        if not self.service.verify_arrival:
+            return [Proof(Arrival.UNSUPPORTED, "none", "not asked for")] * len(batch)
+        return [self._find(item) for item in batch]
+
+    def _find(self, item: Outgoing) -> Proof:
+        path = f"/studies/{item.study_instance_uid}/series/{item.series_instance_uid}/instances"
+        response = self._request("GET", path, params={"SOPInstanceUID": item.sop_instance_uid})
+        if response.status_code in (404, 204):
+            return Proof(Arrival.MISSING, "qido_rs", "not found by query")
+        if response.status_code != httpx.codes.OK:
+            return Proof(Arrival.UNSUPPORTED, "none", f"QIDO-RS answered HTTP {response.status_code}")
+        found = {_value(one, "00080018") for one in _json(response, list)}
+        if item.sop_instance_uid in found:
+            return Proof(Arrival.PROVEN, "qido_rs")
+        return Proof(Arrival.MISSING, "qido_rs", "not found by query")
+
+    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        try:
+            response = self._client.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise DestinationUnavailableError(f"{self.service.url} does not answer: {type(error).__name__} {error}") from error
+        if response.status_code in (401, 403):
+            raise DestinationUnavailableError(f"{self.service.url} does not accept our credentials: HTTP {response.status_code}")
+        if response.status_code in BUSY or response.is_redirect or (method == "POST" and response.status_code in (404, 405)):
+            raise DestinationUnavailableError(
+                f"{self.service.url} does not take instances now: HTTP {response.status_code}. Check its address"
+            )
+        return response
+
+
+class _Parts:
+    """The request's body: its size is known first, and no more than one chunk of it is in memory."""
+
+    def __init__(self, batch: Sequence[Outgoing], boundary: str) -> None:
+        self._batch = batch
+        self._head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
+        self._end = f"--{boundary}--\r\n".encode()
+        parts = sum(len(self._head) + item.path.stat().st_size + 2 for item in batch)
+        self.size_bytes = parts + len(self._end)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for item in self._batch:
+            yield self._head
+            with item.path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    yield chunk
+            yield b"\r\n"
+        yield self._end
+
+
+def _statuses(response: httpx.Response) -> dict[str, int]:
+    """SOP Instance UID -> storage status, from the answer's sequences (PS3.18 I.2.2)."""
+    statuses: dict[str, int] = {}
+    body = _json(response, dict)
+    for sequence, reason, default in ((REFERENCED_SOP_SEQUENCE, WARNING_REASON, 0x0000), (FAILED_SOP_SEQUENCE, FAILURE_REASON, 0x0110)):
+        for item in body.get(sequence, {}).get("Value", ()):
+            code = _value(item, reason)
+            statuses[str(_value(item, REFERENCED_SOP_INSTANCE_UID))] = default if code is None else int(code)
+    return statuses
+
+
+def _answer(response: httpx.Response, status: int | None) -> Answer:
+    """The verdict on one instance: by its own status, else by what the HTTP status says of all."""
+    code = response.status_code
+    if status is not None:
+        verdict, meaning = verdict_of(status)
+        return Answer(verdict, f"HTTP {code} 0x{status:04X}", meaning)
+    if code == httpx.codes.OK:
+        return Answer(Verdict.ACCEPTED, "HTTP 200")
+    if code == httpx.codes.ACCEPTED:
+        return Answer(Verdict.WARNING, "HTTP 202", "the answer does not say what became of this instance")
+    verdict = Verdict.UNAVAILABLE if code >= httpx.codes.INTERNAL_SERVER_ERROR or code == httpx.codes.CONFLICT else Verdict.REFUSED
+    return Answer(verdict, f"HTTP {code}", response.text[:200])
+
+
+def _json(response: httpx.Response, kind: type[Any]) -> Any:
+    """The body as JSON of that kind, else empty: services answer errors with pages and texts."""
+    try:
+        body = json.loads(response.content)
+    except ValueError:
+        return kind()
+    return body if isinstance(body, kind) else kind()
+
+
+def _value(item: Mapping[str, Any], tag: str) -> Any:
+    values = item.get(tag, {}).get("Value") or [None]
+    return values[0]
