@@ -157,12 +157,15 @@ class Collection(Table):
 
 
 class CollectionInstance(Table):
-    """An instance in a collection."""
+    """An instance in a collection, with what eligibility said of it; copied to the job's inputs on closing."""
 
     __tablename__ = "collection_instances"
 
     collection_id: Mapped[int] = mapped_column(Id, ForeignKey("collections.id"), primary_key=True)
     instance_id: Mapped[int] = mapped_column(Id, ForeignKey("instances.id"), primary_key=True)
+    eligible: Mapped[bool]
+    reason: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
 
 
 def _rank(context: DefaultExecutionContext) -> datetime:

@@ -20,7 +20,7 @@ from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from pydicom.dataelem import DataElement
@@ -46,7 +46,7 @@ def attributes_of(ds: Dataset) -> dict[str, tuple[str, ...]]:
     """Values by keyword as text, as sent; nested ones under a dotted path, the values of all items together.
 
     Left out: pixel data and other binary values, private elements, and the per-frame groups of enhanced images.
-    An element that cannot be decoded is there without a value.
+    A sequence's own value is its number of items. An element that cannot be decoded is there without a value.
     """
     found: dict[str, tuple[str, ...]] = {}
     meta = getattr(ds, "file_meta", None)
@@ -90,8 +90,7 @@ def _collect(ds: Dataset, prefix: str, found: dict[str, tuple[str, ...]], depth:
             continue
         values = _values(ds, keyword)
         path = prefix + keyword
-        if values or path not in found:
-            found[path] = (found.get(path, ()) + values)[:MAX_VALUES]
+        found[path] = (found.get(path, ()) + values)[:MAX_VALUES]
         if depth > 0:
             for item in _items(ds, keyword):
                 _collect(item, f"{path}.", found, depth - 1)
@@ -109,7 +108,9 @@ def _values(ds: Dataset, keyword: str) -> tuple[str, ...]:
         value = element.value
     except (*UNREADABLE, *UNREADABLE_FORMAT):
         return ()
-    if element.VR == "SQ" or element.VR in BINARY or value is None:
+    if element.VR == "SQ":
+        return (f"{len(value)} items",) if value else ()
+    if element.VR in BINARY or value is None:
         return ()
     many = list(value)[:MAX_VALUES] if isinstance(value, MultiValue | list | tuple) else [value]
     return tuple(text for one in many if (text := str(one)))
@@ -119,8 +120,3 @@ def _items(ds: Dataset, keyword: str) -> Iterator[Dataset]:
     element = ds[keyword] if ds.get_item(keyword) is not None else None
     if element is not None and element.VR == "SQ" and element.value:
         yield from element.value[:MAX_ITEMS]
-
-
-def merged(attributes: Mapping[str, tuple[str, ...]], **values: str) -> dict[str, tuple[str, ...]]:
-    """The same attributes with some set from elsewhere, such as what the network said beside the data set."""
-    return {**attributes, **{keyword: (value,) for keyword, value in values.items() if value}}
