@@ -67,6 +67,10 @@ class EnqueueOutcome:
     jobs: int = 0
     more: bool = False
 
+    def __bool__(self) -> bool:
+        """Whether anything was routed, so that `while enqueue_new(…)` ends."""
+        return self.routed > 0
+
 
 @dataclass(slots=True)
 class _Planned:
