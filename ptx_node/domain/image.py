@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+class SpacingReason(StrEnum):
+    """Why an area or a volume cannot be given."""
+
+    UNKNOWN = "pixel_spacing_unknown"
+    INVALID = "pixel_spacing_invalid"
+    INCONSISTENT = "inconsistent_spacing"
+    MISSING_SLICES = "missing_slices"
+    DUPLICATE_SLICES = "duplicate_slices"
+    TOO_FEW_SLICES = "too_few_slices"
 
 
 @dataclass(frozen=True, slots=True)
