@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pynetdicom import AE, evt
 
-from ptx_node.errors import ConfigurationError, DestinationUnavailableError
+from ptx_node.errors import ConfigurationError, DestinationRefusedError, DestinationUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,6 +70,7 @@ def association(peer: DimsePeer, contexts: Sequence[Any], handlers: Sequence[tup
 
     Raises:
         DestinationUnavailableError: no connection, no answer, rejected, or aborted during negotiation.
+        DestinationRefusedError: the peer accepts none of the contexts.
         ConfigurationError: the TLS files cannot be used.
     """
     ae = AE(peer.calling_ae)
@@ -84,6 +85,9 @@ def association(peer: DimsePeer, contexts: Sequence[Any], handlers: Sequence[tup
         tls_args=(peer.tls.context(), peer.host) if peer.tls else None,
     )
     if not assoc.is_established:
+        if assoc.rejected_contexts and not assoc.accepted_contexts:
+            offered = ", ".join(sorted({context.abstract_syntax.name for context in contexts}))
+            raise DestinationRefusedError(f"{peer} accepts none of what was proposed: {offered}")
         raise DestinationUnavailableError(f"{peer} {_why(assoc)}")
     try:
         yield assoc

@@ -13,7 +13,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Exp
 from pynetdicom import _config, build_context
 
 from ptx_node.domain.delivery import Answer, Arrival, Proof, Verdict
-from ptx_node.errors import DestinationUnavailableError
+from ptx_node.errors import DestinationRefusedError, DestinationUnavailableError
 from ptx_node.outbound.association import association
 from ptx_node.outbound.query_retrieve import FIND_CONTEXT, find_instances
 from ptx_node.outbound.statuses import verdict_of
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_ABORTS = 3
 """After so many associations that ended early, the rest of a batch waits for the next attempt."""
+
+NO_ANSWER = "no answer"
 
 UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 
@@ -66,6 +68,9 @@ class StorageScu:
                 if not answers:
                     raise
                 return answers + _unavailable(str(error), len(batch) - len(answers))
+            except DestinationRefusedError as error:
+                refusal = Answer(Verdict.REFUSED, "no presentation context", str(error))
+                return answers + [refusal] * (len(batch) - len(answers))
             if len(answers) == len(batch):
                 return answers
         return answers + _unavailable(f"{self.peer} ended {MAX_ABORTS} associations", len(batch) - len(answers))
@@ -76,7 +81,8 @@ class StorageScu:
         with association(self.peer, _contexts(batch)) as assoc:
             for item in batch:
                 answers.append(self._store(assoc, item))
-                if not assoc.is_established:
+                if answers[-1].status == NO_ANSWER:
+                    assoc.abort()  # a late answer would be taken for the next instance's
                     break
         return answers
 
@@ -91,9 +97,9 @@ class StorageScu:
         except (OSError, ValueError, AttributeError) as error:
             return Answer(Verdict.REFUSED, "file", f"the result cannot be sent: {error}")
         except RuntimeError as error:  # pynetdicom: the association has just gone
-            return Answer(Verdict.UNAVAILABLE, "aborted", f"{self.peer}: {error}")
+            return Answer(Verdict.UNAVAILABLE, NO_ANSWER, f"{self.peer}: {error}")
         if "Status" not in answer:
-            return Answer(Verdict.UNAVAILABLE, "no answer", f"{self.peer} gave no answer within {self.peer.timeout_s:.0f} s, or aborted")
+            return Answer(Verdict.UNAVAILABLE, NO_ANSWER, f"{self.peer} gave no answer within {self.peer.timeout_s:.0f} s, or aborted")
         verdict, meaning = verdict_of(answer.Status)
         comment = str(answer.get("ErrorComment", "") or "")
         return Answer(verdict, f"0x{answer.Status:04X}", ": ".join(word for word in (meaning, comment) if word))
@@ -109,16 +115,20 @@ class StorageScu:
         proposed += [FIND_CONTEXT] if mode in ("auto", "c_find") else []
         if not proposed:
             return [Proof(Arrival.UNSUPPORTED, "none", "not asked for")] * len(batch)
+        try:
+            return self._prove(batch, proposed, transaction_uid)
+        except DestinationRefusedError as error:
+            return [Proof(Arrival.UNSUPPORTED, "none", str(error))] * len(batch)
+
+    def _prove(self, batch: Sequence[Outgoing], proposed: Sequence[Any], transaction_uid: str | None) -> list[Proof]:
         scu = CommitmentScu()
         with association(self.peer, proposed, scu.handlers()) as assoc:
             accepted = {context.abstract_syntax for context in assoc.accepted_contexts}
-            commits = COMMITMENT_CONTEXT.abstract_syntax in accepted
-            if commits and transaction_uid is not None:
+            if COMMITMENT_CONTEXT.abstract_syntax in accepted and transaction_uid is not None:
                 return scu.ask(assoc, batch, transaction_uid, self.commitment.report_wait_s)
             if FIND_CONTEXT.abstract_syntax in accepted:
                 return find_instances(assoc, batch)
-        by, why = ("storage_commitment", "no report came") if commits else ("none", "neither offered by the peer")
-        return [Proof(Arrival.UNSUPPORTED, by, why)] * len(batch)
+        return [Proof(Arrival.UNSUPPORTED, "storage_commitment", "no report came, and the peer answers no query")] * len(batch)
 
 
 def _contexts(batch: Sequence[Outgoing]) -> list[Any]:
