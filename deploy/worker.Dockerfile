@@ -32,4 +32,4 @@ ENV PATH=/opt/ptx-node/.venv/bin:$PATH \
 WORKDIR /var/lib/ptx
 USER 10001:10001
 VOLUME /var/lib/ptx
-CMD ["ptx", "worker", "--queues", "infer"]
+CMD ["ptx", "worker", "--queue", "infer"]

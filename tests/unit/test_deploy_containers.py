@@ -18,7 +18,7 @@ from ptx_node.settings import load
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 DOCKERFILES = sorted(DEPLOY.glob("*.Dockerfile"))
-OURS = ("migrate", "receive", "worker-infer", "worker-deliver", "schedule")
+OURS = ("migrate", "receive", "worker-infer", "worker-flow", "schedule")
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def test_one_service_a_role_and_servers_that_say_whether_they_are_well(compose: 
     assert {"postgres", "redis", *OURS} == set(compose["services"])
     for name in ("postgres", "redis", "receive"):
         assert compose["services"][name]["healthcheck"]["test"], name
-    for name in ("receive", "worker-infer", "worker-deliver", "schedule"):
+    for name in ("receive", "worker-infer", "worker-flow", "schedule"):
         assert compose["services"][name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}, name
     device = compose["services"]["worker-infer"]["deploy"]["resources"]["reservations"]["devices"][0]
     assert device["capabilities"] == ["gpu"]
