@@ -9,23 +9,24 @@ from sqlalchemy import exists, select
 
 from ptx_node.db import jobs
 from ptx_node.db.session import begin_read, begin_write, now
-from ptx_node.db.tables import Delivery, Instance
-from ptx_node.domain.job import DeliveryState
+from ptx_node.db.tables import Instance
 from ptx_node.errors import DatabaseUnavailableError
 from ptx_node.log import get
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Engine
+    from sqlalchemy import Engine
 
 log = get(__name__)
 
 
-def sweep(engine: Engine, ring: Callable[..., None], *, destinations: Sequence[str], duties: Sequence[Callable[[], object]]) -> None:
-    """One look: free lost leases, do the periodic duties (due collections, commitment reports), ring for what waits."""
+def sweep(engine: Engine, ring: Callable[..., None], *, due: Callable[[], Iterable[str]], duties: Sequence[Callable[[], object]]) -> None:
+    """One look: free lost leases, do the periodic duties (due collections, commitment reports), ring for what waits.
+
+    `due` names the destinations that have something to send or to prove now.
+    """
     moment = now()
     with begin_write(engine) as session:
         queued, given_up = jobs.reap(session, now=moment)
@@ -36,19 +37,12 @@ def sweep(engine: Engine, ring: Callable[..., None], *, destinations: Sequence[s
     with begin_read(engine) as session:
         unrouted = session.scalar(select(exists().where(Instance.routed_at.is_(None))))
         waiting = jobs.waiting(session, now=moment)
-        due = session.scalars(select(Delivery.destination).where(_due(moment)).distinct()).all()
     if unrouted:
         ring("ptx.enqueue")
     if waiting:
         ring("ptx.infer")
-    for name in due:
-        if name in destinations:
-            ring("ptx.deliver", name)
-
-
-def _due(moment: datetime) -> ColumnElement[bool]:
-    open_states = [DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.ACCEPTED]
-    return (Delivery.state.in_(open_states)) & (Delivery.next_attempt_at <= moment)
+    for name in due():
+        ring("ptx.deliver", name)
 
 
 def run(stop: threading.Event, look: Callable[[], None], *, interval_s: float) -> None:

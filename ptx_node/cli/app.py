@@ -1,0 +1,67 @@
+"""The `ptx` command: puts the groups together and turns errors into one clear line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from ptx_node import __version__
+from ptx_node.cli import database, demo, doctor, init, lists, models, predict, roles, rules, send
+from ptx_node.errors import PtxError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+app = typer.Typer(
+    name="ptx",
+    help="ptx-node: a radiology AI node for pneumothorax. Research software, not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(*, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Options of the command itself."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for module in (init, roles, demo, send, predict, lists, models, doctor):
+    module.register(app)
+app.add_typer(rules.app, name="rules", help="Check the routing rules, or explain what they do with an instance.")
+app.add_typer(database.app, name="db", help="The database's schema.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command: 0 done, 1 failed, 2 asked wrongly."""
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(list(arguments) if arguments is not None else None, prog_name="ptx", standalone_mode=False)
+    except PtxError as error:
+        print(f"ptx: {error}", file=sys.stderr)  # noqa: T201 - the command line's way to speak
+        return error.exit_code
+    except click.ClickException as error:
+        print(f"ptx: {error.format_message()}. See: ptx --help", file=sys.stderr)  # noqa: T201
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        if os.environ.get("PTX_NODE__LOG_LEVEL") == "DEBUG":
+            raise
+        line = " ".join(str(error).split()) or "no message"
+        print(  # noqa: T201
+            f"ptx: internal error, please report it: {type(error).__name__}: {line}. Run again with PTX_NODE__LOG_LEVEL=DEBUG for the trace",
+            file=sys.stderr,
+        )
+        return 1
+    return code if isinstance(code, int) else 0

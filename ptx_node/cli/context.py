@@ -1,0 +1,77 @@
+"""What the commands share: the options that all of them have, the node they work on, and how lists are printed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, is_dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ptx_node import log
+from ptx_node.settings import Settings, load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The site's ptx.toml (else $PTX_CONFIG, else ./ptx.toml).")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="At most so many, the newest first.")]
+
+
+def load_settings(config: Path | None) -> Settings:
+    """Read the settings and set up this process's log accordingly."""
+    settings = load(config)
+    log.configure(level=settings.node.log_level, json=settings.node.log_json)
+    return settings
+
+
+def as_json(value: Any) -> Any:
+    """Dataclasses, times and paths as JSON has them; times in ISO 8601 with their zone."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {key: as_json(item) for key, item in asdict(value).items()}
+    if isinstance(value, dict):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output, readable by a program."""
+    typer.echo(json.dumps(as_json(value), indent=2, ensure_ascii=False))
+
+
+def print_list(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], json: bool, title: str, empty: str) -> None:
+    """Rows as JSON (every field) or as a table (the chosen columns)."""
+    if json:
+        print_json(list(rows))
+        return
+    console = Console()
+    if not rows:
+        console.print(empty)
+        return
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 10 else f"{value:.0f}"  # noqa: PLR2004 - three digits say enough
+    return str(value)

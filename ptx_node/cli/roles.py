@@ -1,0 +1,59 @@
+"""`ptx up`, and its parts one role each: `ptx receive`, `ptx worker`, `ptx schedule`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ptx_node.cli.context import ConfigOption, load_settings
+
+
+class Queue(StrEnum):
+    """Queues of work: `infer` needs the model, `flow` routes and delivers."""
+
+    INFER = "infer"
+    FLOW = "flow"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `ptx`."""
+    for command in (up, receive, worker, schedule):
+        app.command()(command)
+
+
+def up(config: ConfigOption = None) -> None:
+    """Run the whole node here: receiver, workers, scheduler, and a Redis where none is configured."""
+    from ptx_node.wiring import roles  # noqa: PLC0415 - each role loads only what it needs
+
+    settings = load_settings(config)
+    with roles.stop_on_signals() as stop:
+        roles.up(settings, stop)
+
+
+def receive(config: ConfigOption = None) -> None:
+    """Run the doors: the Storage SCP, and STOW-RS where it is enabled."""
+    from ptx_node.wiring import doors  # noqa: PLC0415
+
+    settings = load_settings(config)
+    doors.receive(settings)
+
+
+def worker(
+    config: ConfigOption = None,
+    queue: Annotated[Queue, typer.Option("--queue", "-q", help="infer (the model) or flow (routing and delivery).")] = Queue.INFER,
+) -> None:
+    """Run a worker for one queue. A node needs at least one of each."""
+    from ptx_node.wiring import roles  # noqa: PLC0415
+
+    raise typer.Exit(roles.worker(load_settings(config), queue))
+
+
+def schedule(config: ConfigOption = None) -> None:
+    """Run the sweeper, which looks at the rows and rings for all that is due."""
+    from ptx_node.wiring import roles  # noqa: PLC0415
+
+    settings = load_settings(config)
+    with roles.stop_on_signals() as stop:
+        roles.schedule(settings, stop)

@@ -1,0 +1,149 @@
+"""The demonstration from beginning to end. Its exit code says whether every answer came, was read back, and is true."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+
+from ptx_node.db.journey import Journey, journeys
+from ptx_node.db.session import begin_read, now
+from ptx_node.demo import display
+from ptx_node.demo.read_back import read_back
+from ptx_node.demo.site import MODALITY_AE, NODE_AE, Site, prepare, write_settings
+from ptx_node.errors import PtxError
+from ptx_node.outbound.association import DimsePeer
+from ptx_node.settings import load
+from ptx_node.simulator.modality import all_taken, send_files
+from ptx_node.simulator.pacs import orthanc_program, running_pacs
+from ptx_node.simulator.processes import port_answers, running
+from ptx_node.wiring import open_database
+from ptx_node.worker.supervisor import role_command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from ptx_node.demo.studies import DemoStudy
+    from ptx_node.simulator.pacs import Pacs
+
+PATIENCE_S = 240.0
+NO_PACS = "[yellow]Orthanc is not installed, so results go to a folder. For a real PACS: apt-get install orthanc orthanc-dicomweb[/yellow]"
+
+
+def run(folder: Path, *, once: bool, stop: threading.Event) -> int:
+    """Start the node and the PACS, send the studies, show and check every answer; 0 when all is as it should be.
+
+    Raises:
+        PtxError: a part does not start, an instance is refused, or a result is missing.
+    """
+    console = Console()
+    site = prepare(folder)
+    with ExitStack() as stack:
+        pacs = _start_pacs(site, stack, console)
+        write_settings(site, pacs)
+        settings = load(site.config)
+        console.print("starting the node (receiver, workers, scheduler, SQLite, embedded Redis) and simulating the studies")
+        process = stack.enter_context(
+            running(
+                role_command("up", "--config", str(site.config)),
+                log=site.folder / "node.log",
+                ready=lambda: port_answers(site.dicom_port),
+                timeout_s=60,
+            )
+        )
+        studies = _simulate(site)
+        engine = open_database(settings)
+        stack.callback(engine.dispose)
+        seen = _send_and_watch(site, studies, engine, console)
+        found = read_back(pacs, settings.home / "results", seen)
+        good = _report(console, site, pacs, studies, seen, found=len(found))
+        for one in found:
+            console.print(f"  {one.kind.upper():3}  {one.sop_instance_uid}  {one.summary}", highlight=False, soft_wrap=True)
+        _where_to_look(console, site, pacs)
+        if not once:
+            console.print("running until Ctrl-C")
+            while not stop.wait(0.5) and process.poll() is None:
+                pass
+    return 0 if good else 1
+
+
+def _start_pacs(site: Site, stack: ExitStack, console: Console) -> Pacs | None:
+    if orthanc_program() is None:
+        console.print(NO_PACS)
+        return None
+    node = {"ptx": (NODE_AE, "127.0.0.1", site.dicom_port)}
+    return stack.enter_context(running_pacs(site.folder / "pacs", modalities=node))
+
+
+def _simulate(site: Site) -> list[DemoStudy]:
+    from ptx_node.demo.studies import simulate  # noqa: PLC0415 - numpy and codecs load while the node starts
+
+    return simulate(site.folder / "modality")
+
+
+def _send_and_watch(site: Site, studies: Sequence[DemoStudy], engine: Engine, console: Console) -> dict[str, Journey]:
+    """Send in a thread, as a modality does, and show the rows as they change until every study is answered."""
+    sent_at: dict[str, datetime] = {}
+    failures: list[str] = []
+
+    def send() -> None:
+        peer = DimsePeer("127.0.0.1", site.dicom_port, NODE_AE, MODALITY_AE)
+        try:
+            for study in studies:
+                sent_at[study.expected.study_instance_uid] = now()
+                rows = send_files(study.files, peer)
+                if not all_taken(rows):
+                    failures.append(f"{study.expected.label}: {rows}")
+        except PtxError as error:
+            failures.append(str(error))
+
+    sender = threading.Thread(target=send, name="modality", daemon=True)
+    sender.start()
+    expected = [study.expected for study in studies]
+    uids = [one.study_instance_uid for one in expected]
+    begun = now()
+    with Live(console=console, refresh_per_second=8, transient=False) as live:
+        while True:
+            with begin_read(engine) as session:
+                seen = journeys(session, uids)
+            live.update(display.table(expected, seen, sent_at))
+            if failures:
+                raise PtxError(f"the node did not take an instance: {failures[0]}")
+            if not sender.is_alive() and all(one.finished for one in seen.values()):
+                return seen
+            waited = (now() - begun).total_seconds()
+            if waited > PATIENCE_S:
+                late = ", ".join(one.label for one in expected if not seen[one.study_instance_uid].finished)
+                raise PtxError(
+                    f"no complete answer after {waited:.0f} s for: {late}. See {site.folder / 'node' / 'logs'} and {site.folder / 'node.log'}"
+                )
+            threading.Event().wait(0.15)
+
+
+def _report(
+    console: Console, site: Site, pacs: Pacs | None, studies: Sequence[DemoStudy], seen: Mapping[str, Journey], *, found: int
+) -> bool:
+    verdicts = [display.agrees(study.expected, seen[study.expected.study_instance_uid]) for study in studies]
+    failed = sum(journey.failed_deliveries for journey in seen.values())
+    where = "the PACS by QIDO-RS and WADO-RS" if pacs else str(site.folder / "node" / "results")
+    console.print(f"{found} results read back from {where}; {failed} deliveries failed")
+    console.print(
+        f"{sum(map(bool, verdicts))} of {len(verdicts)} answers agree with the simulator's truth (simulated patients, demonstration models)"
+    )
+    return failed == 0 and found > 0 and all(verdicts)
+
+
+def _where_to_look(console: Console, site: Site, pacs: Pacs | None) -> None:
+    lines = [f"ptx status -c {site.config}", f"ptx jobs -c {site.config}", f"ptx deliveries -c {site.config}"]
+    if pacs:
+        lines.insert(0, f"{pacs.http_url}/app/explorer.html  (Orthanc, while the demonstration runs)")
+    console.print("look at:")
+    for line in lines:
+        console.print(f"  {line}", highlight=False, soft_wrap=True)

@@ -1,0 +1,121 @@
+"""`ptx doctor`: looks at everything a node needs and says, for each, what is wrong and what to do."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import redis
+
+from ptx_node.db import schema
+from ptx_node.db.session import now
+from ptx_node.errors import PtxError
+from ptx_node.wiring import rule_check
+from ptx_node.wiring.models import describe_models
+from ptx_node.wiring.node import broker_url, make_destination, make_home, open_database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ptx_node.settings import Settings
+
+OK, WARNING, FAILED = "ok", "warning", "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    state: str
+    detail: str
+
+
+def examine(settings: Settings) -> list[Check]:
+    """Look at everything; nothing is changed, and nothing is sent but echoes."""
+    return [check for look in (_home, _database, _broker, _doors, _models, _rules, _destinations) for check in look(settings)]
+
+
+def _tried(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, OK, look())
+    except PtxError as error:
+        return Check(name, FAILED, str(error))
+
+
+def _home(settings: Settings) -> Iterator[Check]:
+    def look() -> str:
+        home = make_home(settings)
+        probe = home / ".doctor"
+        try:
+            probe.write_text(now().isoformat(), encoding="ascii")
+            probe.unlink()
+        except OSError as error:
+            raise PtxError(f"{home} cannot be written: {error.strerror}. Give this user the folder, or set another node.home") from error
+        free = shutil.disk_usage(home).free
+        if free < settings.store.watermark_bytes:
+            raise PtxError(f"{free >> 20} MiB free on {home}, below store.watermark_bytes: every instance is refused (A700). Make room")
+        return f"{home}, {free >> 30} GiB free"
+
+    yield _tried("home", look)
+
+
+def _database(settings: Settings) -> Iterator[Check]:
+    def look() -> str:
+        engine = open_database(settings)
+        schema.require_latest(engine)
+        return f"{engine.dialect.name} at revision {schema.latest()}"
+
+    yield _tried("database", look)
+
+
+def _broker(settings: Settings) -> Iterator[Check]:
+    if settings.broker.url.get_secret_value() == "embedded" and not (settings.home / "broker.url").is_file():
+        yield Check("broker", WARNING, "embedded: `ptx up` starts it")
+        return
+
+    def look() -> str:
+        try:
+            client = redis.Redis.from_url(broker_url(settings), socket_connect_timeout=3, socket_timeout=3)
+            client.ping()
+        except (redis.RedisError, OSError, ValueError) as error:
+            raise PtxError(f"Redis does not answer: {error}. Work waits in the database until it does") from error
+        return "Redis answers"
+
+    yield _tried("broker", look)
+
+
+def _doors(settings: Settings) -> Iterator[Check]:
+    if not settings.dicom.peers:
+        yield Check("dicom.peers", WARNING, "nobody may send by DIMSE: name calling AE titles in [[dicom.peers]]")
+    for peer in settings.dicom.peers:
+        if peer.ae_title == "*" and "*" in peer.addresses:
+            yield Check("dicom.peers", WARNING, "anybody may send by DIMSE: name AE titles and addresses in [[dicom.peers]]")
+    if settings.dicom.host not in {"127.0.0.1", "localhost", "::1"} and settings.dicom.tls.certificate is None:
+        yield Check("dicom.tls", WARNING, "DIMSE is open to other machines without TLS: set dicom.tls where the peers can")
+    if settings.stow.enabled and not settings.stow.bearer_tokens and settings.stow.tls.trusted is None:
+        yield Check("stow", FAILED, "STOW-RS is enabled, but nobody may use it: set stow.bearer_tokens or client certificates")
+
+
+def _models(settings: Settings) -> Iterator[Check]:
+    rows = describe_models(settings)
+    if not rows:
+        yield Check("models", FAILED, "no model: name a bundle folder in [models]")
+    for row in rows:
+        yield Check(f"model {row['name']}", FAILED if row["problem"] else OK, row["problem"] or f"version {row['version']}, weights intact")
+
+
+def _rules(settings: Settings) -> Iterator[Check]:
+    if not settings.rules:
+        yield Check("rules", WARNING, "no rules: everything is stored and nothing is read")
+        return
+    yield from (Check(f"rule {one.rule}", FAILED if one.fatal else WARNING, one.text) for one in rule_check.problems(settings))
+
+
+def _destinations(settings: Settings) -> Iterator[Check]:
+    if not settings.destinations:
+        yield Check("destinations", WARNING, "no destinations: findings stay in the node")
+    for one in settings.destinations:
+        adapter = make_destination(one, settings)
+        yield _tried(f"destination {one.name}", adapter.echo)

@@ -1,0 +1,123 @@
+"""What every role builds from the settings: database, store, rules, broker address, destinations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from ptx_node.db.session import open_engine
+from ptx_node.dicom.attributes import known_keywords
+from ptx_node.domain.routing import parse_rules
+from ptx_node.errors import ConfigurationError, PtxError
+from ptx_node.outbound.association import DimsePeer, TlsClient
+from ptx_node.outbound.folder import Folder
+from ptx_node.outbound.storage_scu import Commitment, StorageScu
+from ptx_node.outbound.stow_rs import DicomwebService, StowRs
+from ptx_node.pipeline.deliver import Policy
+from ptx_node.pipeline.store import FileStore
+from ptx_node.settings import DicomwebDestination, DimseDestination, FolderDestination
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy import Engine
+
+    from ptx_node.domain.routing import Rule
+    from ptx_node.pipeline.deliver import Destination
+    from ptx_node.settings import Destination as DestinationSettings
+    from ptx_node.settings import Settings, TlsFiles
+
+
+def open_database(settings: Settings, *, pool_size: int = 5) -> Engine:
+    """The engine of this process.
+
+    Raises:
+        PtxError: the node's home cannot be made.
+    """
+    make_home(settings)
+    return open_engine(settings.database_url, pool_size=pool_size)
+
+
+def open_store(settings: Settings) -> FileStore:
+    """The file store below the node's home."""
+    make_home(settings)
+    return FileStore(settings.store_folder, watermark_bytes=settings.store.watermark_bytes)
+
+
+def make_home(settings: Settings) -> Path:
+    """The node's home, made if it is missing; only this user may look into a new one.
+
+    Raises:
+        PtxError: it cannot be made.
+    """
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise PtxError(f"the node's home {settings.home} cannot be made: {error.strerror}. Set node.home to another folder") from error
+    return settings.home
+
+
+def load_rules(settings: Settings) -> tuple[Rule, ...]:
+    """The site's rules.
+
+    Raises:
+        ConfigurationError: a rule is wrong; the message names it and the place.
+    """
+    return parse_rules(settings.rules, known_keywords())
+
+
+def broker_file(settings: Settings) -> Path:
+    """Where `ptx up` notes the address of its embedded Redis, readable by this user only."""
+    return settings.home / "broker.url"
+
+
+def broker_url(settings: Settings) -> str:
+    """Address of the broker.
+
+    Raises:
+        ConfigurationError: it is the embedded one, and `ptx up` has not started it.
+    """
+    url = settings.broker.url.get_secret_value()
+    if url != "embedded":
+        return url
+    try:
+        return broker_file(settings).read_text(encoding="ascii").strip()
+    except OSError:
+        raise ConfigurationError("no broker: start the whole node with `ptx up`, or name a Redis in broker.url (redis://…)") from None
+
+
+def make_destinations(settings: Settings) -> dict[str, tuple[Destination, Policy]]:
+    """Every configured destination, with how it is retried."""
+    return {one.name: (make_destination(one, settings), _policy(one, settings)) for one in settings.destinations}
+
+
+def make_destination(one: DestinationSettings, settings: Settings) -> Destination:
+    """The adapter of one destination; nothing is connected yet."""
+    match one:
+        case DimseDestination():
+            peer = DimsePeer(one.host, one.port, one.called_ae, one.calling_ae, one.timeout_s, _tls(one.tls, settings))
+            return StorageScu(one.name, peer, Commitment(one.commitment))
+        case DicomwebDestination():
+            basic = (one.username, one.password.get_secret_value()) if one.username and one.password else None
+            token = one.bearer_token.get_secret_value() if one.bearer_token else None
+            return StowRs(one.name, DicomwebService(one.url, token, basic, one.timeout_s, _tls(one.tls, settings), one.verify))
+        case FolderDestination():
+            return Folder(one.name, settings.home / one.folder)
+        case _:
+            assert_never(one)
+
+
+def _tls(files: TlsFiles | None, settings: Settings) -> TlsClient | None:
+    if files is None:
+        return None
+    base = settings.config_file.parent if settings.config_file else settings.home
+    absolute = [base / path if path else None for path in (files.certificate, files.private_key, files.trusted)]
+    return TlsClient(*absolute)
+
+
+def _policy(one: DestinationSettings, settings: Settings) -> Policy:
+    return Policy(
+        first_delay_s=one.retry.first_delay_s,
+        max_delay_s=one.retry.max_delay_s,
+        lease_s=min(settings.worker.lease_s, 60.0),
+        commitment_timeout_s=one.commitment_timeout_s if isinstance(one, DimseDestination) else 0.0,
+    )

