@@ -1,0 +1,132 @@
+"""Commits received instances to the database, several associations of a process in one transaction.
+
+Who gets the lock commits everybody's rows (leader); the others find their answer there (followers). Alone, an
+association commits at once: no timer, no thread in between. No row is visible, and no success said, before the commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from ptx_node.db.session import unavailable
+from ptx_node.db.tables import Conflict, Instance, Refusal
+from ptx_node.errors import DatabaseUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Engine, Table
+    from sqlalchemy.sql.dml import Insert
+
+BATCH = 200
+"""Rows in one transaction at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database says of a SOP Instance UID after the commit: which bytes, and where they lie."""
+
+    sha256: str
+    path: str
+
+
+@dataclass(slots=True)
+class _Ticket:
+    row: Mapping[str, Any]
+    known: Known | None = None
+    error: DatabaseUnavailableError | None = None
+
+
+class Ledger:
+    """The instances table as the receiver sees it. Shared by the association threads of one process.
+
+    Args:
+        engine: opened in this process.
+        committed: called after each commit that may have added rows.
+    """
+
+    def __init__(self, engine: Engine, committed: Callable[[], None]) -> None:
+        self._engine = engine
+        self._write = engine.execution_options(ptx_write=True)
+        self._committed = committed
+        self._waiting: deque[_Ticket] = deque()
+        self._lock = threading.Lock()
+        self._insert = _insert_new(engine, Instance.__table__, "sop_instance_uid")  # type: ignore[arg-type]
+        self._known = select(Instance.sop_instance_uid, Instance.sha256, Instance.path).where(
+            Instance.sop_instance_uid.in_(bindparam("uids", expanding=True))
+        )
+
+    def record(self, row: Mapping[str, Any]) -> Known:
+        """Commit one instance unless its UID is there already; returns what the table holds for the UID now.
+
+        Raises:
+            DatabaseUnavailableError: nothing was promised; the same instance may be sent again.
+        """
+        ticket = _Ticket(row)
+        self._waiting.append(ticket)
+        with self._lock:
+            if ticket.known is None and ticket.error is None:
+                self._lead()
+        if ticket.error is not None:
+            raise ticket.error
+        assert ticket.known is not None
+        return ticket.known
+
+    def _lead(self) -> None:
+        batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), BATCH))]
+        try:
+            self._commit(batch)
+        except DatabaseUnavailableError as error:
+            for ticket in batch:
+                ticket.error = error
+        except SQLAlchemyError:
+            for ticket in batch:
+                self._commit_alone(ticket)
+
+    def _commit_alone(self, ticket: _Ticket) -> None:
+        """A row that the database will not have must not fail its neighbours."""
+        try:
+            self._commit([ticket])
+        except DatabaseUnavailableError as error:
+            ticket.error = error
+        except SQLAlchemyError as error:
+            ticket.error = DatabaseUnavailableError(f"the database refused the row: {type(error).__name__}")
+
+    def _commit(self, batch: Sequence[_Ticket]) -> None:
+        uids = [ticket.row["sop_instance_uid"] for ticket in batch]
+        with unavailable(), self._write.begin() as connection:
+            connection.execute(self._insert, [ticket.row for ticket in batch])
+            known = {uid: Known(sha256, path) for uid, sha256, path in connection.execute(self._known, {"uids": uids})}
+        for ticket, uid in zip(batch, uids, strict=True):
+            ticket.known = known[uid]
+        self._committed()
+
+    def record_conflict(self, row: Mapping[str, Any]) -> None:
+        """Commit that other bytes came under a known UID; the same ones again change nothing.
+
+        Raises:
+            DatabaseUnavailableError: nothing was recorded.
+        """
+        with unavailable(), self._write.begin() as connection:
+            connection.execute(_insert_new(self._engine, Conflict.__table__, "sop_instance_uid", "sha256"), row)  # type: ignore[arg-type]
+
+    def record_refusal(self, row: Mapping[str, Any]) -> None:
+        """Commit a refusal.
+
+        Raises:
+            DatabaseUnavailableError: nothing was recorded.
+        """
+        with unavailable(), self._write.begin() as connection:
+            connection.execute(insert(Refusal), row)
+
+
+def _insert_new(engine: Engine, table: Table, *unique: str) -> Insert:
+    build = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+    return build(table).on_conflict_do_nothing(index_elements=list(unique))

@@ -1,0 +1,115 @@
+"""A receiver on a free port for the tests: in a thread of the test, or as a site runs it, in processes of its own."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ptx_node import log
+from ptx_node.db.session import open_engine
+from ptx_node.inbound.commitment_scp import DurableCommitmentScp
+from ptx_node.inbound.storage_scp import StorageScp, listen, terms_of, tls_context
+from ptx_node.inbound.supervisor import serve
+from ptx_node.pipeline.receive import Receiver
+from ptx_node.pipeline.store import FileStore
+from ptx_node.settings import DicomSettings, Peer
+from ptx_node.simulator.processes import free_port, port_answers, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+
+ANYBODY = (Peer(ae_title="*"),)
+
+
+@dataclass(frozen=True)
+class Scp:
+    port: int
+    store: FileStore
+    receiver: Receiver
+    scp: StorageScp
+
+
+def make_receiver(engine: Engine, folder: Path, *, ring: Callable[[], None] = lambda: None, **changes: Any) -> Receiver:
+    store = FileStore(folder, watermark_bytes=changes.pop("watermark_bytes", 0))
+    return Receiver(engine, store, **{"invalid_uid": "accept", "max_instance_bytes": 10**9, "ring": ring, **changes})
+
+
+@contextmanager
+def scp_in_thread(engine: Engine, folder: Path, *, receiver: Receiver | None = None, **dicom: Any) -> Iterator[Scp]:
+    """One receiving process' worth of SCP, in a thread of this one."""
+    settings = DicomSettings(**{"peers": ANYBODY, **dicom})
+    receiver = receiver or make_receiver(engine, folder)
+    listener = listen("127.0.0.1", 0)
+    scp = StorageScp(listener, terms_of(settings), receiver, DurableCommitmentScp(engine), tls=tls_context(settings.tls))
+    thread = threading.Thread(target=scp.serve, kwargs={"drain_s": 5})
+    thread.start()
+    try:
+        yield Scp(listener.getsockname()[1], receiver.store, receiver, scp)
+    finally:
+        scp.stop()
+        thread.join()
+        listener.close()
+
+
+@contextmanager
+def scp_processes(url: str, folder: Path, *, processes: int = 2, ring: bool = False, drain_s: float = 5) -> Iterator[tuple[int, int]]:
+    """The receiver as a site runs it; gives (port, pid of the parent)."""
+    port = free_port()
+    command = [sys.executable, __file__, "--url", url, "--folder", folder, "--port", port, "--processes", processes, "--drain", drain_s]
+    with running(
+        [str(word) for word in command] + ["--ring"] * ring,
+        log=folder.parent / "receiver.log",
+        ready=lambda: port_answers(port),
+        env={"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+    ) as process:
+        yield port, process.pid
+
+
+class PipeBell:
+    """A doorbell as the node rings it: one thread sleeps, a ring while it is busy is remembered once."""
+
+    def __init__(self) -> None:
+        self._wanted = threading.Event()
+        self._sink = os.open(os.devnull, os.O_WRONLY)
+        threading.Thread(target=self._ring, daemon=True).start()
+
+    def __call__(self) -> None:
+        self._wanted.set()
+
+    def _ring(self) -> None:
+        while self._wanted.wait():
+            self._wanted.clear()
+            os.write(self._sink, b"!")
+            threading.Event().wait(0.05)
+
+
+def main() -> int:
+    words = argparse.ArgumentParser()
+    words.add_argument("--url")
+    words.add_argument("--folder", type=Path)
+    words.add_argument("--port", type=int)
+    words.add_argument("--processes", type=int)
+    words.add_argument("--drain", type=float)
+    words.add_argument("--ring", action="store_true")
+    given = words.parse_args()
+    log.configure(level="INFO")
+
+    def build() -> tuple[Receiver, DurableCommitmentScp]:
+        engine = open_engine(given.url)
+        ring = PipeBell() if given.ring else lambda: None
+        return make_receiver(engine, given.folder, ring=ring), DurableCommitmentScp(engine)
+
+    settings = DicomSettings(peers=ANYBODY, port=given.port, processes=given.processes)
+    return serve(settings, build, drain_s=given.drain)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
