@@ -31,8 +31,9 @@ def test_the_import_contracts_hold() -> None:
 
 @pytest.mark.parametrize("role", ["storage_scp", "stow_rs"])
 def test_the_receiver_loads_neither_torch_nor_pixel_code(role: str) -> None:
-    """What is imported, directly or not: asked in a fresh interpreter. (The codecs are pydicom's to load where they are
-    installed; the receiver's image has none.)
+    """What is imported, directly or not: asked in a fresh interpreter.
+
+    The codecs are pydicom's to load where they are installed; the receiver's image has none.
     """
     heavy = ("torch", "monai", "highdicom", "scipy", "ptx_node.model", "ptx_node.dicom.decode", "ptx_node.dicom.pixels")
     code = f"import sys, ptx_node.inbound.{role}; print(*[name for name in {heavy!r} if name in sys.modules])"
