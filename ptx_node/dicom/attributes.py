@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from pydicom import Dataset, dcmread
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import tag_for_keyword
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pydicom.dataelem import DataElement
@@ -32,8 +33,11 @@ MAX_VALUES = 64
 PER_FRAME = "PerFrameFunctionalGroupsSequence"  # one item a frame: thousands, and nothing that a rule needs
 META = ("TransferSyntaxUID", "SourceApplicationEntityTitle", "ImplementationVersionName")
 
-UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError, OverflowError)
-UNREADABLE_FORMAT = (struct.error, zlib.error, RecursionError, AssertionError)
+# What pydicom is seen to raise on broken headers; it has no class of its own for them.
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, NotImplementedError, OverflowError),
+    *(struct.error, zlib.error, RecursionError, AssertionError, BytesLengthException),
+)
 
 
 @cache
@@ -53,7 +57,7 @@ def attributes_of(ds: Dataset) -> dict[str, tuple[str, ...]]:
     if meta is not None:
         for keyword in META:
             if keyword in meta:
-                found[keyword] = _values(meta, keyword)
+                found[keyword] = _texts(_element(meta, keyword))
     _collect(ds, "", found, MAX_DEPTH)
     return found
 
@@ -70,7 +74,7 @@ def read_attributes(path: Path, keywords: Iterable[str] | None = None) -> dict[s
         try:
             ds = dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
             found = attributes_of(ds)
-        except (*UNREADABLE, *UNREADABLE_FORMAT) as error:
+        except UNREADABLE as error:
             raise InputError(Reason.UNREADABLE_HEADER, f"{type(error).__name__} while reading the header") from error
     if "SOPClassUID" not in found and "SOPInstanceUID" not in found:
         raise InputError(Reason.UNREADABLE_HEADER, "no SOP Class UID and no SOP Instance UID")
@@ -88,11 +92,11 @@ def _collect(ds: Dataset, prefix: str, found: dict[str, tuple[str, ...]], depth:
         keyword = _keyword(tag)
         if not keyword or keyword == PER_FRAME:
             continue
-        values = _values(ds, keyword)
         path = prefix + keyword
-        found[path] = (found.get(path, ()) + values)[:MAX_VALUES]
-        if depth > 0:
-            for item in _items(ds, keyword):
+        element = _element(ds, keyword)
+        found[path] = (found.get(path, ()) + _texts(element))[:MAX_VALUES]
+        if depth > 0 and element is not None and element.VR == "SQ":
+            for item in element.value[:MAX_ITEMS]:
                 _collect(item, f"{path}.", found, depth - 1)
 
 
@@ -102,21 +106,19 @@ def _keyword(tag: Any) -> str:
     return entry[4] if entry else ""
 
 
-def _values(ds: Dataset, keyword: str) -> tuple[str, ...]:
+def _element(ds: Dataset, keyword: str) -> DataElement | None:
+    """An element decoded; None when it cannot be."""
     try:
-        element: DataElement = ds[keyword]
-        value = element.value
-    except (*UNREADABLE, *UNREADABLE_FORMAT):
+        return ds[keyword]
+    except UNREADABLE:
+        return None
+
+
+def _texts(element: DataElement | None) -> tuple[str, ...]:
+    if element is None or element.VR in BINARY or (not element.value and element.value != 0):
         return ()
     if element.VR == "SQ":
-        return (f"{len(value)} items",) if value else ()
-    if element.VR in BINARY or value is None:
-        return ()
+        return (f"{len(element.value)} items",)
+    value = element.value
     many = list(value)[:MAX_VALUES] if isinstance(value, MultiValue | list | tuple) else [value]
     return tuple(text for one in many if (text := str(one)))
-
-
-def _items(ds: Dataset, keyword: str) -> Iterator[Dataset]:
-    element = ds[keyword] if ds.get_item(keyword) is not None else None
-    if element is not None and element.VR == "SQ" and element.value:
-        yield from element.value[:MAX_ITEMS]
