@@ -17,6 +17,14 @@ class Queue(StrEnum):
     FLOW = "flow"
 
 
+class Door(StrEnum):
+    """The doors that `ptx receive` opens."""
+
+    ALL = "all"
+    DIMSE = "dimse"
+    STOW = "stow"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to `ptx`."""
     for command in (up, receive, worker, schedule):
@@ -32,12 +40,14 @@ def up(config: ConfigOption = None) -> None:
         roles.up(settings, stop)
 
 
-def receive(config: ConfigOption = None) -> None:
+def receive(
+    config: ConfigOption = None,
+    door: Annotated[Door, typer.Option(help="One door only, in this process.")] = Door.ALL,
+) -> None:
     """Run the doors: the Storage SCP, and STOW-RS where it is enabled."""
     from ptx_node.wiring import doors  # noqa: PLC0415
 
-    settings = load_settings(config)
-    doors.receive(settings)
+    raise typer.Exit(doors.receive(load_settings(config), door))
 
 
 def worker(

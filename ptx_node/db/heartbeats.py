@@ -31,9 +31,8 @@ def process_name(role: str) -> str:
     return f"{role}@{socket.gethostname()}:{os.getpid()}"
 
 
-@contextmanager
-def beating(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Say every few seconds that this process lives while the block runs; take the sign away at its end."""
+def start(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) -> threading.Event:
+    """Say every few seconds that this process lives, from a thread that ends with it or when the event is set."""
     stop = threading.Event()
     name, started_at = process_name(role), now()
 
@@ -43,16 +42,21 @@ def beating(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) 
             if stop.wait(INTERVAL_S):
                 break
 
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
+    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+    return stop
+
+
+@contextmanager
+def beating(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Say every few seconds that this process lives while the block runs; take the sign away at its end."""
+    stop = start(engine, role, detail)
     try:
         yield
     finally:
         stop.set()
-        thread.join(timeout=5)
         try:
             with begin_write(engine) as session:
-                session.execute(delete(Heartbeat).where(Heartbeat.process == name))
+                session.execute(delete(Heartbeat).where(Heartbeat.process == process_name(role)))
         except DatabaseUnavailableError:
             log.debug("the sign of life stays; the database is away")
 

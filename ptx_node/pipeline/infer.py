@@ -148,7 +148,8 @@ class Inference:
                 following = Claimed((), ()) if until() else self._claim_and_decode()
                 self._finish(current)
             done += len(current.claims)
-            current = following
+            # What came, or was given back, while the last batch ran is looked for once more before going to sleep.
+            current = following if following.claims or until() else self._claim_and_decode()
         return done
 
     def _claim_and_decode(self) -> Claimed:
