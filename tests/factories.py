@@ -143,7 +143,9 @@ def _dataset(sop_class_uid: str, values: dict[str, Any]) -> Dataset:
     return ds
 
 
-def dx(place: Place | None = None, *, size: Size | None = None, bits: int = 12, photometric: str = "MONOCHROME2", **changes: Any) -> Dataset:
+def dx(
+    place: Place | None = None, *, size: Size | None = None, bits: int = 12, photometric: str = "MONOCHROME2", **changes: Any
+) -> Dataset:
     """A digital chest radiograph for presentation, 12 bits, 0.15 mm at the detector, PA, without Frame of Reference."""
     place, size = place or Place(), size or Size()
     values = {
@@ -178,7 +180,9 @@ def dx(place: Place | None = None, *, size: Size | None = None, bits: int = 12, 
     return _dataset(DigitalXRayImageStorageForPresentation, values)
 
 
-def cr(place: Place | None = None, *, size: Size | None = None, bits: int = 12, photometric: str = "MONOCHROME1", **changes: Any) -> Dataset:
+def cr(
+    place: Place | None = None, *, size: Size | None = None, bits: int = 12, photometric: str = "MONOCHROME1", **changes: Any
+) -> Dataset:
     """A computed radiograph, 12 bits, MONOCHROME1 by default, AP."""
     place, size = place or Place(), size or Size()
     values = {

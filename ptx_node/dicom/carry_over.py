@@ -12,38 +12,101 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from pydicom.charset import python_encoding
-from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 TYPE_2 = (
-    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber"
-).split()
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "ReferringPhysicianName",
+    "StudyID",
+    "AccessionNumber",
+)
 """Required, may be empty: Patient (PS3.3 C.7.1.1) and General Study (C.7.2.1)."""
 
 OPTIONAL = (
-    # Patient
-    "IssuerOfPatientID IssuerOfPatientIDQualifiersSequence TypeOfPatientID SourcePatientGroupIdentificationSequence "
-    "GroupOfPatientsIdentificationSequence ReferencedPatientSequence PatientBirthTime OtherPatientIDsSequence OtherPatientNames "
-    "PatientBirthDateInAlternativeCalendar PatientDeathDateInAlternativeCalendar PatientAlternativeCalendar EthnicGroup "
-    "EthnicGroupCodeSequence PatientComments PatientSpeciesDescription PatientSpeciesCodeSequence PatientBreedDescription "
-    "PatientBreedCodeSequence BreedRegistrationSequence ResponsiblePerson ResponsiblePersonRole ResponsibleOrganization "
-    "PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence QualityControlSubject "
-    "StrainDescription StrainNomenclature StrainCodeSequence "
-    # General Study and Patient Study
-    "ReferringPhysicianIdentificationSequence ConsultingPhysicianName ConsultingPhysicianIdentificationSequence "
-    "IssuerOfAccessionNumberSequence StudyDescription PhysiciansOfRecord PhysiciansOfRecordIdentificationSequence "
-    "NameOfPhysiciansReadingStudy PhysiciansReadingStudyIdentificationSequence RequestingServiceCodeSequence "
-    "ReferencedStudySequence ProcedureCodeSequence ReasonForPerformedProcedureCodeSequence AdmittingDiagnosesDescription "
-    "AdmittingDiagnosesCodeSequence PatientAge PatientSize PatientWeight PatientBodyMassIndex MedicalAlerts Allergies "
-    "SmokingStatus PregnancyStatus LastMenstrualDate PatientState Occupation AdditionalPatientHistory AdmissionID "
-    "IssuerOfAdmissionIDSequence ServiceEpisodeID ServiceEpisodeDescription IssuerOfServiceEpisodeIDSequence PatientSexNeutered "
-    # Clinical Trial Subject and Study
-    "ClinicalTrialSponsorName ClinicalTrialProtocolID ClinicalTrialProtocolName ClinicalTrialSiteID ClinicalTrialSiteName "
-    "ClinicalTrialSubjectID ClinicalTrialSubjectReadingID ClinicalTrialTimePointID ClinicalTrialTimePointDescription"
-).split()
+    "IssuerOfPatientID",
+    "IssuerOfPatientIDQualifiersSequence",
+    "TypeOfPatientID",
+    "SourcePatientGroupIdentificationSequence",
+    "GroupOfPatientsIdentificationSequence",
+    "ReferencedPatientSequence",
+    "PatientBirthTime",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
+    "PatientBirthDateInAlternativeCalendar",
+    "PatientDeathDateInAlternativeCalendar",
+    "PatientAlternativeCalendar",
+    "EthnicGroup",
+    "EthnicGroupCodeSequence",
+    "PatientComments",
+    "PatientSpeciesDescription",
+    "PatientSpeciesCodeSequence",
+    "PatientBreedDescription",
+    "PatientBreedCodeSequence",
+    "BreedRegistrationSequence",
+    "ResponsiblePerson",
+    "ResponsiblePersonRole",
+    "ResponsibleOrganization",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "QualityControlSubject",
+    "StrainDescription",
+    "StrainNomenclature",
+    "StrainCodeSequence",
+    "ReferringPhysicianIdentificationSequence",
+    "ConsultingPhysicianName",
+    "ConsultingPhysicianIdentificationSequence",
+    "IssuerOfAccessionNumberSequence",
+    "StudyDescription",
+    "PhysiciansOfRecord",
+    "PhysiciansOfRecordIdentificationSequence",
+    "NameOfPhysiciansReadingStudy",
+    "PhysiciansReadingStudyIdentificationSequence",
+    "RequestingServiceCodeSequence",
+    "ReferencedStudySequence",
+    "ProcedureCodeSequence",
+    "ReasonForPerformedProcedureCodeSequence",
+    "AdmittingDiagnosesDescription",
+    "AdmittingDiagnosesCodeSequence",
+    "PatientAge",
+    "PatientSize",
+    "PatientWeight",
+    "PatientBodyMassIndex",
+    "MedicalAlerts",
+    "Allergies",
+    "SmokingStatus",
+    "PregnancyStatus",
+    "LastMenstrualDate",
+    "PatientState",
+    "Occupation",
+    "AdditionalPatientHistory",
+    "AdmissionID",
+    "IssuerOfAdmissionIDSequence",
+    "ServiceEpisodeID",
+    "ServiceEpisodeDescription",
+    "IssuerOfServiceEpisodeIDSequence",
+    "PatientSexNeutered",
+    "ClinicalTrialSponsorName",
+    "ClinicalTrialProtocolID",
+    "ClinicalTrialProtocolName",
+    "ClinicalTrialSiteID",
+    "ClinicalTrialSiteName",
+    "ClinicalTrialSubjectID",
+    "ClinicalTrialSubjectReadingID",
+    "ClinicalTrialTimePointID",
+    "ClinicalTrialTimePointDescription",
+)
+"""Of the modules Patient, General Study, Patient Study, Clinical Trial Subject and Clinical Trial Study, in this order."""
 
 TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
@@ -64,17 +127,14 @@ def carry_over(source: Dataset, result: Dataset) -> None:
 
 def copy_element(source: Dataset, result: Dataset, keyword: str) -> bool:
     """Copy one element as it is; text as its bytes, where the source was read from a file. Returns whether it is there."""
-    tag = tag_for_keyword(keyword)
-    if tag is None or tag not in source:
+    if keyword not in source:
         return False
+    tag = Tag(keyword)
     element = source.get_item(tag)
-    if isinstance(element, RawDataElement):
-        vr = element.VR or dictionary_VR(tag)
-        if vr in TEXT_VRS:
-            result[tag] = element._replace(VR=vr)
-            return True
-        element = source[tag]
-    result[tag] = copy.deepcopy(element)
+    if isinstance(element, RawDataElement) and (element.VR or dictionary_VR(tag)) in TEXT_VRS:
+        result[tag] = element._replace(VR=element.VR or dictionary_VR(tag))
+    else:
+        result[tag] = copy.deepcopy(source[tag])
     return True
 
 

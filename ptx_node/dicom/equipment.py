@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ptx_node import __version__
 from ptx_node.dicom import codes
 from ptx_node.dicom.carry_over import carry_over, copy_element, time_zone_offset, writable
-from ptx_node.dicom.uids import IMPLEMENTATION_CLASS_UID, derived_uid, input_digest
+from ptx_node.dicom.file_meta import IMPLEMENTATION_CLASS_UID
+from ptx_node.dicom.uids import derived_uid, input_digest
 from ptx_node.domain.finding import Outcome, ResultKind
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def _file_meta(result: Dataset, context: WriterContext) -> FileMetaDataset:
     meta.MediaStorageSOPClassUID = result.SOPClassUID
     meta.MediaStorageSOPInstanceUID = result.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = f"PTX {context.software_version}"[:16]
     return meta
 

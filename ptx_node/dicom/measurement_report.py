@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.uid import Comprehensive3DSRStorage, SegmentationStorage
+from pydicom.uid import Comprehensive3DSRStorage
 
 from ptx_node.dicom import codes
 from ptx_node.dicom.carry_over import writable
@@ -122,7 +122,7 @@ def _group(writing: Writing, segmentation: Dataset | None) -> Dataset:
         uid(HAS_OBS_CONTEXT, codes.TRACKING_UNIQUE_IDENTIFIER, ids.tracking_uid),
         coded(CONTAINS, codes.FINDING_CATEGORY, codes.MORPHOLOGICALLY_ABNORMAL_STRUCTURE),
         coded(CONTAINS, codes.FINDING, codes.PNEUMOTHORAX),
-        coded(CONTAINS, codes.FINDING_SITE, codes.PLEURA, side),
+        coded(HAS_CONCEPT_MOD, codes.FINDING_SITE, codes.PLEURA, side),
     ]
     template = "1501"
     if segmentation is not None:
@@ -156,8 +156,7 @@ def _masked(writing: Writing) -> Sequence[Dataset]:
     mask = writing.finding.mask
     if mask is None or mask.ndim == 2 or len(writing.read) != len(mask):  # noqa: PLR2004 - one plane
         return writing.read
-    touched = mask.any(axis=(1, 2))
-    return [source for source, hit in zip(writing.read, touched, strict=True) if hit]
+    return [source for source, plane in zip(writing.read, mask, strict=True) if plane.any()]
 
 
 def _measurements(writing: Writing) -> Iterable[Dataset]:

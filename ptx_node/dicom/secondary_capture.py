@@ -70,7 +70,7 @@ def caption(finding: Finding) -> tuple[str, ...]:
     if finding.threshold is not None:
         parts.append(f"threshold {finding.threshold:.2f}")
     if finding.outcome is Outcome.POSITIVE and finding.area_mm2 is not None:
-        parts.append(f"area {finding.area_mm2 / 100:.1f} cm2")
+        parts.append(f"area {finding.area_mm2 / 100:.1f} cm²")
     if finding.outcome is Outcome.POSITIVE and finding.volume_ml is not None:
         parts.append(f"volume {finding.volume_ml:.0f} ml")
     return (*parts, f"{finding.model.name} {finding.model.version}")

@@ -28,7 +28,17 @@ GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "
 MULTI_FRAME = ("NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 IDENTITY = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Rows", "Columns", "Modality")
 LOSSY = ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod")
-BLANK = "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime StudyID AccessionNumber ReferringPhysicianName".split()
+BLANK = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
 
 
 def segmentation(writing: Writing) -> Dataset | None:
@@ -63,10 +73,9 @@ def segmentation(writing: Writing) -> Dataset | None:
     ds.update(written)
     _fix_dimension_organization(ds, writing.ids.part("dimension organization"))
     complete(ds, ResultKind.SEG, SegmentationStorage, writing)
-    if not volumetric:
+    if not volumetric and not copy_element(writing.source, ds, "PatientOrientation"):
         # Type 2C without Image Orientation (Patient), PS3.3 C.7.6.1: empty where the source is silent
-        if not copy_element(writing.source, ds, "PatientOrientation"):
-            ds.PatientOrientation = None
+        ds.PatientOrientation = None
     return ds
 
 
@@ -108,13 +117,17 @@ def _header(source: Dataset, *, volumetric: bool) -> Dataset:
         for keyword in (*GEOMETRY, *MULTI_FRAME):
             if keyword in source:
                 header[keyword] = source[keyword]
-        if "PerFrameFunctionalGroupsSequence" not in header and not {"ImagePositionPatient", "ImageOrientationPatient"} <= set(header.dir()):
-            raise InputError("no_geometry", f"CT instance {source.get('SOPInstanceUID')} has no position or orientation: no SEG can be written")
+        if "PerFrameFunctionalGroupsSequence" not in header and not {"ImagePositionPatient", "ImageOrientationPatient"} <= set(
+            header.dir()
+        ):
+            raise InputError(
+                "no_geometry", f"CT instance {source.get('SOPInstanceUID')} has no position or orientation: no SEG can be written"
+            )
     return header
 
 
 def _fix_dimension_organization(ds: Dataset, uid: str) -> None:
-    """highdicom draws this UID at random; ours is derived, so that a re-run gives the same bytes."""
+    """The library draws this UID at random; ours is derived, so that a re-run gives the same bytes."""
     for sequence in (ds.DimensionOrganizationSequence, ds.DimensionIndexSequence):
         for item in sequence:
             item.DimensionOrganizationUID = uid

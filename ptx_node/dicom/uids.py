@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-IMPLEMENTATION_CLASS_UID = "2.25.148655305098640113598389937974974575496"
-"""Ours, made once (PS3.7 D.3.3.2)."""
-
 
 def derived_uid(*parts: str) -> str:
     """A UID below 2.25 (PS3.5 B.2) that is the same for the same parts, and another for any other parts."""

@@ -1,28 +1,65 @@
-"""Stage results: one finding becomes SEG, SR and SC instances, then rows and files that belong together."""
+"""Stage results: one finding becomes SEG, SR and SC instances, then files and rows that belong together.
+
+Recording is idempotent, because every result's UID is derived from what was read and by which model. A worker that dies
+between files and rows leaves at most a file that nobody refers to. See docs/decisions/result-identity.md.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pydicom
+from sqlalchemy.exc import IntegrityError
 
-from ptx_node.dicom.equipment import ResultIds, Writing
+from ptx_node import log
+from ptx_node.db import results as rows
+from ptx_node.db.results import StoredResult
+from ptx_node.db.session import begin_read, begin_write, now
+from ptx_node.dicom.equipment import DocumentReference, ResultIds, Writing
 from ptx_node.dicom.measurement_report import measurement_report
+from ptx_node.dicom.same_content import same_content
 from ptx_node.dicom.secondary_capture import secondary_capture
 from ptx_node.dicom.segmentation import segmentation
+from ptx_node.dicom.uids import input_digest
 from ptx_node.domain.finding import Outcome, ResultKind
-from ptx_node.errors import InputError
+from ptx_node.domain.result_policy import ResultDestination, agree
+from ptx_node.errors import DatabaseUnavailableError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
 
     from pydicom.dataset import Dataset
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
 
+    from ptx_node.db.tables import FindingRow
     from ptx_node.dicom.equipment import WriterContext
     from ptx_node.domain.finding import Finding
     from ptx_node.domain.image import Radiograph, Volume
+    from ptx_node.domain.result_policy import DestinationPolicy
+    from ptx_node.pipeline.store import Stored
+
+logger = log.get(__name__)
+
+ANSWERED = frozenset({Outcome.POSITIVE, Outcome.NEGATIVE})
+RECORD_ATTEMPTS = 5
+"""Two workers that record the same finding at the same moment: the second finds the first's rows when it tries again."""
+
+
+class ResultFiles(Protocol):
+    """The part of the file store that results need."""
+
+    def put(self, relative_path: str, data: bytes) -> Stored:
+        """Write one whole file durably. Raises StorageFullError."""
+
+    def path(self, relative: str) -> Path:
+        """Where a stored file lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +74,17 @@ class EncodedResult:
         buffer = io.BytesIO()
         pydicom.dcmwrite(buffer, self.dataset, enforce_file_format=True)
         return buffer.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What recording a finding changed. `superseded` means nothing was recorded: a newer job answers instead."""
+
+    finding_id: int | None
+    result_ids: tuple[int, ...] = ()
+    replaced: int = 0
+    deliveries_queued: int = 0
+    superseded: bool = False
 
 
 def encode_results(
@@ -65,13 +113,157 @@ def encode_results(
         raise InputError("input_missing", "a finding without its source images cannot be written")
     wanted = frozenset(kinds)
     writing = Writing(finding, sources, ResultIds.of(finding, sources[0]), context)
-    answered = finding.outcome in {Outcome.POSITIVE, Outcome.NEGATIVE}
     results: list[EncodedResult] = []
     seg = segmentation(writing) if ResultKind.SEG in wanted and finding.outcome is Outcome.POSITIVE else None
     if seg is not None:
         results.append(EncodedResult(ResultKind.SEG, seg))
     if ResultKind.SR in wanted:
         results.append(EncodedResult(ResultKind.SR, measurement_report(writing, seg)))
-    if ResultKind.SC in wanted and answered and picture is not None:
+    if ResultKind.SC in wanted and finding.outcome in ANSWERED and picture is not None:
         results.append(EncodedResult(ResultKind.SC, secondary_capture(writing, picture)))
     return tuple(results)
+
+
+def destinations_of(asked: Iterable[Mapping[str, Any]], policies: Mapping[str, DestinationPolicy]) -> tuple[ResultDestination, ...]:
+    """Where a job's results go, and which kinds: the rule's wish within each destination's policy. What is withheld is logged."""
+    agreed, withheld = agree(asked, policies)
+    for one in withheld:
+        logger.info("result kinds withheld", destination=one.destination, kinds=sorted(one.kinds), reason=one.reason)
+    return agreed
+
+
+def superseded_reports(engine: Engine, *, job_id: int, finding: Finding, study_instance_uid: str) -> tuple[DocumentReference, ...]:
+    """The reports that this finding's report replaces (for `WriterContext.supersedes`): of jobs that `job_id` superseded."""
+    digest = input_digest(study_instance_uid, finding.sop_instance_uids)
+    with begin_read(engine) as session:
+        older = rows.superseded_results(session, job_id, finding, digest)
+    return tuple(
+        DocumentReference(one.study_instance_uid, one.series_instance_uid, one.sop_class_uid, one.sop_instance_uid)
+        for one in older
+        if one.kind == ResultKind.SR
+    )
+
+
+def record_finding(
+    engine: Engine,
+    store: ResultFiles,
+    *,
+    job_id: int,
+    finding: Finding,
+    encoded: Sequence[EncodedResult],
+    destinations: Sequence[ResultDestination],
+) -> Recorded:
+    """Store the results' files, then commit finding, results and deliveries in one transaction.
+
+    Idempotent. A result that is recorded with the same content (dates of writing apart) stays as it is, bytes and
+    deliveries; with other content it gets the new bytes and is delivered again, under the same UID. No delivery ever
+    exists twice for a result and a destination, whichever jobs ask for it.
+
+    Raises:
+        StorageFullError: nothing was recorded; a retry may help.
+        DatabaseUnavailableError: as above; the files that were written are found again by the retry.
+        PermanentError: the job is not in the database.
+    """
+    for _ in range(RECORD_ATTEMPTS):
+        with begin_read(engine) as session:
+            known = rows.known_results(session, [str(one.dataset.SOPInstanceUID) for one in encoded])
+        stored = [_store(store, one, known.get(str(one.dataset.SOPInstanceUID))) for one in encoded]
+        recording = _Recording(job_id, finding, tuple(stored), tuple(destinations), now())
+        try:
+            with begin_write(engine) as session:
+                recorded = recording.commit(session, known)
+        except IntegrityError:
+            continue
+        if recorded is not None:
+            return recorded
+    raise DatabaseUnavailableError(f"the finding of job {job_id} is being recorded by others again and again; try later")
+
+
+def _store(store: ResultFiles, encoded: EncodedResult, known: StoredResult | None) -> StoredResult:
+    """Put a result's bytes into the store, unless what is there says the same.
+
+    The name carries the content's hash: a row and its file agree at every moment, also while they are replaced.
+    """
+    data = encoded.part10()
+    digest = hashlib.sha256(data).hexdigest()
+    if known is not None and (known.sha256 == digest or same_content(store.path(known.path), encoded.dataset)):
+        return known
+    ds = encoded.dataset
+    uid = str(ds.SOPInstanceUID)
+    file = store.put(f"results/{uid[-2:]}/{uid}.{digest[:16]}.dcm", data)
+    return StoredResult(
+        encoded.kind,
+        uid,
+        str(ds.SOPClassUID),
+        str(ds.SeriesInstanceUID),
+        str(ds.StudyInstanceUID),
+        file.path,
+        file.size_bytes,
+        file.sha256,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """One attempt at the transaction."""
+
+    job_id: int
+    finding: Finding
+    stored: tuple[StoredResult, ...]
+    destinations: tuple[ResultDestination, ...]
+    moment: datetime
+
+    def commit(self, session: Session, known: Mapping[str, StoredResult]) -> Recorded | None:
+        """Write the rows; None when another worker changed these results since `known` was read."""
+        job = rows.lock_job(session, self.job_id)
+        if job.superseded_by_id is not None:
+            logger.info("finding not recorded: its job is superseded", job_id=job.id, superseded_by=job.superseded_by_id)
+            return Recorded(None, superseded=True)
+        if rows.known_results(session, [one.sop_instance_uid for one in self.stored]) != known:
+            return None
+        study = self.stored[0].study_instance_uid if self.stored else job.study_instance_uid
+        digest = input_digest(study, self.finding.sop_instance_uids)
+        row = rows.record_finding(session, job, self.finding, digest, job.inferred_at or self.moment)
+        replaced = frozenset(
+            one.sop_instance_uid
+            for one in self.stored
+            if one.sop_instance_uid in known and one.sha256 != known[one.sop_instance_uid].sha256
+        )
+        results = {one.sop_instance_uid: rows.record_result(session, row, one, self.moment).id for one in self.stored}
+        queued = self._queue(session, results, replaced)
+        self._withdraw_outdated(session, row, results)
+        for uid in sorted(replaced):
+            logger.warning("result replaced: the same input and model gave other content", sop_instance_uid=uid, job_id=self.job_id)
+        return Recorded(row.id, tuple(results.values()), len(replaced), queued)
+
+    def _queue(self, session: Session, results: Mapping[str, int], replaced: frozenset[str]) -> int:
+        """Queue what is not on its way yet, what another job gave up, and again what has other content now."""
+        deliveries = rows.deliveries_of(session, results.values())
+        queued = 0
+        for one in self.stored:
+            for destination in self.destinations:
+                if one.kind not in destination.kinds:
+                    continue
+                result_id = results[one.sop_instance_uid]
+                deadline_at = self.moment + timedelta(seconds=destination.deadline_s)
+                delivery = deliveries.pop((result_id, destination.name), None)
+                if delivery is None:
+                    session.add(rows.new_delivery(result_id, self.job_id, destination.name, self.moment, deadline_at))
+                elif one.sop_instance_uid in replaced or rows.given_up_by_another(delivery, self.job_id):
+                    rows.queue_again(delivery, self.job_id, self.moment, deadline_at)
+                else:
+                    continue
+                queued += 1
+        for (result_id, _), delivery in deliveries.items():
+            # a destination that this job does not ask for still holds the old content
+            if any(results[uid] == result_id for uid in replaced):
+                rows.queue_again(delivery, delivery.job_id, self.moment, delivery.deadline_at)
+                queued += 1
+        return queued
+
+    def _withdraw_outdated(self, session: Session, row: FindingRow, results: Mapping[str, int]) -> None:
+        outdated = rows.outdated_results(session, row, results.values())
+        if not outdated:
+            return
+        count = rows.withdraw(session, outdated, "the finding was recorded again with another outcome")
+        logger.warning("results of an earlier outcome are outdated", job_id=self.job_id, results=len(outdated), deliveries_withdrawn=count)
