@@ -1,0 +1,173 @@
+"""The STOW-RS door (PS3.18 10.5): `POST /dicomweb/studies[/{study}]`, into the same receiver as C-STORE.
+
+Closed by default: without a bearer token of ours, or client certificates demanded by TLS, nobody comes in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import uvicorn
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from ptx_node import log
+from ptx_node.dicom.identity import uid_problem
+from ptx_node.domain.study import Origin, Via
+from ptx_node.inbound.multipart import MultipartError, parse_content_type
+from ptx_node.inbound.stow_intake import Intake, WrongPartError
+from ptx_node.inbound.stow_response import encode, http_status, negotiate, response_module
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ptx_node.pipeline.receive import Receiver
+
+logger = log.get(__name__)
+
+BLOCK_BYTES = 524_288
+"""Bytes of a request that are collected before a thread takes them to the disk."""
+RETRY_AFTER_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class StowDoor:
+    """Who may come in, and with how much.
+
+    Attributes:
+        source: the site's name for this door, for the rules.
+        bearer_tokens: any of these opens it.
+        client_certificates: TLS has checked a client certificate on every connection; no token is needed then.
+        max_request_bytes: of one request, all instances together.
+        idle_timeout_s: between two pieces of a request.
+    """
+
+    source: str = "stow"
+    bearer_tokens: tuple[str, ...] = ()
+    client_certificates: bool = False
+    max_request_bytes: int = 2_000_000_000
+    idle_timeout_s: float = 60.0
+
+
+def create_app(receiver: Receiver, door: StowDoor) -> FastAPI:
+    """The web application. It has no pages, and describes itself to nobody."""
+    app = FastAPI(title="ptx-node", docs_url=None, redoc_url=None, openapi_url=None)
+
+    async def authorised(request: Request) -> None:
+        if not _may_enter(request.headers.get("authorization", ""), door):
+            logger.warning("stow request without a valid token", peer_address=_address(request))
+            raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+
+    @app.post("/dicomweb/studies", dependencies=[Depends(authorised)])
+    async def store(request: Request) -> Response:
+        return await _store(receiver, door, request, "")
+
+    @app.post("/dicomweb/studies/{study_instance_uid}", dependencies=[Depends(authorised)])
+    async def store_study(request: Request, study_instance_uid: str) -> Response:
+        if problem := uid_problem(study_instance_uid):
+            raise HTTPException(400, f"the Study Instance UID in the address {problem}")
+        return await _store(receiver, door, request, study_instance_uid)
+
+    return app
+
+
+def server(
+    app: FastAPI, host: str, port: int, *, certificate: Path | None, private_key: Path | None, trusted: Path | None
+) -> uvicorn.Server:
+    """A server for the application: plain, or TLS 1.2+; with `trusted`, client certificates are demanded."""
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ssl_certfile=certificate,
+        ssl_keyfile=private_key,
+        ssl_ca_certs=str(trusted) if trusted else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if trusted else ssl.CERT_NONE,
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return uvicorn.Server(config)
+
+
+def _may_enter(authorization: str, door: StowDoor) -> bool:
+    """Compare with every token in constant time; with none configured nobody enters, unless TLS has looked already."""
+    if door.client_certificates:
+        return True
+    scheme, _, given = authorization.partition(" ")
+    matches = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in door.bearer_tokens if token]
+    return scheme.lower() == "bearer" and any(matches)
+
+
+async def _store(receiver: Receiver, door: StowDoor, request: Request, study_instance_uid: str) -> Response:
+    media_type = negotiate(request.headers.get("accept", ""))
+    if media_type is None:
+        raise HTTPException(406, "the answer is application/dicom+json or application/dicom+xml")
+    content_type = parse_content_type(request.headers.get("content-type", ""))
+    if content_type.media_type != "multipart/related" or content_type.type not in ("", "application/dicom"):
+        raise HTTPException(415, 'only multipart/related; type="application/dicom" is taken')
+    if int(request.headers.get("content-length", "0")) > door.max_request_bytes:
+        raise HTTPException(413, f"a request may have {door.max_request_bytes} bytes (stow.max_request_bytes)")
+    origin = Origin(Via.STOW, door.source, "", "", _address(request))
+    try:
+        intake = Intake(receiver, origin, boundary=content_type.boundary, study_instance_uid=study_instance_uid)
+    except MultipartError as error:
+        raise HTTPException(400, error.detail) from error
+    try:
+        await _read(request, door, intake)
+    except MultipartError as error:
+        raise HTTPException(400, f"{error.detail}; instances stored before: {len(intake.receipts)}") from error
+    except WrongPartError as error:
+        raise HTTPException(415, error.detail) from error
+    except TimeoutError as error:
+        raise HTTPException(408, f"nothing came for {door.idle_timeout_s:.0f} s") from error
+    except ClientDisconnect:
+        return Response(status_code=400)
+    finally:
+        await run_in_threadpool(intake.abort)
+    if not intake.receipts:
+        raise HTTPException(400, "the request has no part")
+    return _answer(intake, media_type)
+
+
+async def _read(request: Request, door: StowDoor, intake: Intake) -> None:
+    """Take the body in, a block at a time; the reading waits while the disk is busy, and so does the sender."""
+    block, size_bytes = bytearray(), 0
+    stream = aiter(request.stream())
+    while True:
+        async with asyncio.timeout(door.idle_timeout_s):
+            chunk = await anext(stream, None)
+        if chunk is None:
+            break
+        size_bytes += len(chunk)
+        if size_bytes > door.max_request_bytes:
+            raise HTTPException(413, f"a request may have {door.max_request_bytes} bytes (stow.max_request_bytes)")
+        block += chunk
+        if len(block) >= BLOCK_BYTES:
+            await run_in_threadpool(intake.feed, block)
+            block = bytearray()
+    await run_in_threadpool(intake.feed, block)
+    intake.close()
+
+
+def _answer(intake: Intake, media_type: str) -> Response:
+    code = http_status(intake.receipts)
+    logger.info("stow request", http_status=code, instances=len(intake.receipts))
+    return Response(
+        encode(response_module(intake.receipts), media_type),
+        status_code=code,
+        media_type=media_type,
+        headers={"Retry-After": str(RETRY_AFTER_S)} if code == 503 else None,  # noqa: PLR2004 - HTTP's own number
+    )
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
