@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ptx_node.domain.conditions import ORIGIN_SUBJECTS, All, Condition, Operator, Test, like
+from ptx_node.domain.conditions import ORIGIN_SUBJECTS, All, Condition, Operator, Test, is_like
 from ptx_node.domain.routing import Rule, parse_rule
 from ptx_node.errors import ConfigurationError
 
@@ -141,7 +141,7 @@ def _implies(given: Condition, needed: Condition) -> bool:
         case (Operator.ANY_OF, Operator.ANY_OF) | (Operator.LIKE, Operator.LIKE):
             return set(given.operands) <= set(needed.operands)
         case Operator.ANY_OF, Operator.LIKE:
-            return all(any(like(pattern).fullmatch(value) for pattern in needed.operands) for value in given.operands)
+            return all(any(is_like(value, pattern) for pattern in needed.operands) for value in given.operands)
         case Operator.RANGE, Operator.RANGE:
             return _low(given) >= _low(needed) and _high(given) <= _high(needed)
         case _:
@@ -169,7 +169,7 @@ def _contradict(one: Test, other: Test) -> bool:
             return not set(one.operands) & set(other.operands)
         case (Operator.ANY_OF, Operator.LIKE) | (Operator.LIKE, Operator.ANY_OF):
             values, patterns = (one, other) if one.operator is Operator.ANY_OF else (other, one)
-            return not any(like(pattern).fullmatch(value) for value in values.operands for pattern in patterns.operands)
+            return not any(is_like(value, pattern) for value in values.operands for pattern in patterns.operands)
         case Operator.RANGE, Operator.RANGE:
             return _low(one) > _high(other) or _low(other) > _high(one)
         case _:
