@@ -36,8 +36,11 @@ format: .make/dev  ## rewrite the code as the formatter wants it
 	@$(BIN)/ruff check --quiet --fix .
 	@$(BIN)/ruff format --quiet .
 
-bench: setup  ## speed and memory against Orthanc and dcmtk in the same run: prints a table of ratios
-	@$(BIN)/python -m pytest -m campaign -s -q tests/bench $(ARGS)
+# Each program in tests/bench is one table; BENCH="ingest" chooses. ARGS go to each.
+BENCH ?= $(filter-out conftest __init__ test_%,$(basename $(notdir $(wildcard tests/bench/*.py))))
+
+bench: setup  ## speed and memory against Orthanc and dcmtk in the same run: prints tables of ratios
+	@status=0; for one in $(BENCH); do $(BIN)/python -m tests.bench.$$one $(ARGS) || status=1; done; exit $$status
 
 faults: setup  ## the long campaign: processes killed at random moments while studies flow
 	@$(BIN)/python -m pytest -m campaign tests/faults $(ARGS)
