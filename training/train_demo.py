@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DRAWN_PX = 304
-VALIDATION_SEED = 10_000_000
+VALIDATION_SEED, TEST_SEED = 10_000_000, 20_000_000
+"""First seeds of patients that training never draws: it starts at `seed` x 1,000,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,11 @@ def batch(pool: Pool, rng: np.random.Generator, run: Run) -> tuple[Tensor, Tenso
     return images.contiguous(memory_format=torch.channels_last), masks
 
 
+def network_of(run: Run) -> PneumothoraxNet:
+    """A network with random weights."""
+    return PneumothoraxNet(run.backbone, run.decoder_channels).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
 def train(run: Run) -> PneumothoraxNet:
     """Train for the run's minutes and return the averaged network; a log and the knobs are left in its folder."""
     folder = Path(run.folder)
@@ -120,7 +126,7 @@ def train(run: Run) -> PneumothoraxNet:
     torch.manual_seed(run.seed)
     torch.set_num_threads(run.torch_threads)
     rng = np.random.default_rng(run.seed)
-    network = PneumothoraxNet(run.backbone, run.decoder_channels).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = network_of(run)
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(network.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
     pool = Pool(draw_radiograph if run.kind == "cxr" else draw_slices, first_seed=run.seed * 1_000_000, limit=run.pool)

@@ -1,0 +1,188 @@
+"""A model on disk: a MONAI Bundle folder whose weights are checked against the hash that its metadata states.
+
+    configs/metadata.json     what the model is, reads and requires; its decision rule; SHA-256 of the weights (key `ptx`)
+    configs/inference.json    the network as MONAI writes it: `network_def` with `_target_` and its arguments
+    models/model.safetensors  weights in half precision, no code
+    docs/README.md            the model card
+
+Of the configuration only the arguments of our own network are used: nothing in a bundle is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from ptx_node.domain.eligibility import Requirements
+from ptx_node.domain.finding import ModelIdentity
+from ptx_node.errors import ModelError
+from ptx_node.model.network import PneumothoraxNet
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+METADATA = "configs/metadata.json"
+INFERENCE = "configs/inference.json"
+WEIGHTS = "models/model.safetensors"
+CARD = "docs/README.md"
+NETWORK = "ptx_node.model.network.PneumothoraxNet"
+FEATURES = 32
+"""The input size is a multiple of this: the encoder halves it five times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How logits become an answer.
+
+    Attributes:
+        class_threshold: probability of the image or series at and above which the outcome is positive.
+        pixel_threshold: probability of a pixel above which it belongs to the mask.
+        min_pixels: smallest connected region that is kept, in pixels of the network's grid; for CT over all slices.
+        smooth_mm: CT only: slice probabilities are averaged over so much of the patient before the largest is taken.
+    """
+
+    class_threshold: float
+    pixel_threshold: float
+    min_pixels: int
+    smooth_mm: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified model in memory, on the CPU, ready to be given to a predictor."""
+
+    identity: ModelIdentity
+    reads: Literal["radiograph", "ct"]
+    requirements: Requirements
+    input_size: int
+    decision: Decision
+    network: PneumothoraxNet
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read and verify a bundle.
+
+    Raises:
+        ModelError: missing, malformed, or the weights are not those that the metadata describe.
+    """
+    metadata, inference = _json(folder / METADATA), _json(folder / INFERENCE)
+    weights = _bytes(folder / WEIGHTS)
+    try:
+        ours = metadata["ptx"]
+        stated = str(ours["weights_sha256"])
+        reads = _reads(ours["reads"])
+        size = int(ours["input_size"])
+        decision = Decision(**ours["decision"])
+        requirements = _requirements(reads, ours.get("requirements", {}))
+        arguments = _network_arguments(inference)
+        identity = ModelIdentity(str(ours["manufacturer"]), str(metadata["name"]), str(metadata["version"]), stated, device_uid(stated))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"{folder}: {METADATA} or {INFERENCE} lacks or has a wrong {error}. Export the bundle again") from error
+    found = hashlib.sha256(weights).hexdigest()
+    if found != stated:
+        raise ModelError(
+            f"{folder}: {WEIGHTS} has SHA-256 {found}, {METADATA} says {stated}. The weights were altered or cut: copy the bundle again"
+        )
+    if size < FEATURES or size % FEATURES:
+        raise ModelError(f"{folder}: input_size {size} is not a multiple of {FEATURES}")
+    return Bundle(identity, reads, requirements, size, decision, _network(folder, arguments, weights))
+
+
+def device_uid(weights_sha256: str) -> str:
+    """Device UID (0018,1002) of a model: of UUID form (PS3.5 B.2), the same for the same weights, another for others."""
+    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, weights_sha256).int}"
+
+
+def save_bundle(folder: Path, *, network: PneumothoraxNet, metadata: Mapping[str, Any], arguments: Mapping[str, Any], card: str) -> Bundle:
+    """Write a bundle and load it again, as proof. `metadata["ptx"]` holds all but the hash, which is filled in here."""
+    weights = save_tensors({name: _half(tensor) for name, tensor in network.state_dict().items()}, metadata={"format": "pt"})
+    complete = {**metadata, "ptx": {**metadata["ptx"], "weights_sha256": hashlib.sha256(weights).hexdigest()}}
+    inference = {
+        "imports": ["$import torch"],
+        "bundle_root": ".",
+        "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+        "network_def": {"_target_": NETWORK, **arguments},
+        "network": "$@network_def.to(@device)",
+    }
+    for name, content in ((METADATA, complete), (INFERENCE, inference)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    for name, data in ((WEIGHTS, weights), (CARD, card.encode())):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return load_bundle(folder)
+
+
+def decision_metadata(decision: Decision) -> dict[str, float | int]:
+    """A decision rule as the metadata hold it."""
+    return asdict(decision)
+
+
+def _half(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.detach().cpu().half().contiguous() if tensor.is_floating_point() else tensor.detach().cpu().contiguous()
+
+
+def _network(folder: Path, arguments: dict[str, Any], weights: bytes) -> PneumothoraxNet:
+    try:
+        network = PneumothoraxNet(**arguments)
+        state = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in load_tensors(weights).items()}
+        network.load_state_dict(state)
+    except (RuntimeError, ValueError, TypeError, KeyError, SafetensorError) as error:
+        raise ModelError(f"{folder}: the weights do not fit the network of {INFERENCE}: {str(error)[:300]}") from error
+    if not all(np.isfinite(tensor.sum().item()) for tensor in state.values()):
+        raise ModelError(f"{folder}: the weights hold values that are not finite. Export the bundle again")
+    return network.eval()
+
+
+def _network_arguments(inference: Mapping[str, Any]) -> dict[str, Any]:
+    definition = dict(inference["network_def"])
+    target = definition.pop("_target_")
+    if target != NETWORK:
+        raise ValueError(f"network {target!r} (only {NETWORK} is run)")
+    return {"backbone": str(definition["backbone"]), "decoder_channels": tuple(int(value) for value in definition["decoder_channels"])}
+
+
+def _reads(value: object) -> Literal["radiograph", "ct"]:
+    if value == "radiograph":
+        return "radiograph"
+    if value == "ct":
+        return "ct"
+    raise ValueError(f"reads {value!r} (radiograph or ct)")
+
+
+def _requirements(reads: Literal["radiograph", "ct"], stated: Mapping[str, Any]) -> Requirements:
+    return Requirements(
+        reads=reads,
+        min_age_years=float(stated.get("min_age_years", 0)),
+        min_rows=int(stated.get("min_rows", 1)),
+        min_columns=int(stated.get("min_columns", 1)),
+        sop_classes=frozenset(stated.get("sop_classes", ())),
+        modalities=frozenset(stated.get("modalities", ())),
+    )
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(_bytes(path))
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path} is not a JSON object")
+    return content
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}. A model is a MONAI Bundle folder") from error
