@@ -33,6 +33,7 @@ logger = log.get(__name__)
 BLOCK_BYTES = 524_288
 """Bytes of a request that are collected before a thread takes them to the disk."""
 RETRY_AFTER_S = 60
+SHUTDOWN_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ def server(
         log_level="warning",
         access_log=False,
         server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
         ssl_certfile=certificate,
         ssl_keyfile=private_key,
         ssl_ca_certs=str(trusted) if trusted else None,
