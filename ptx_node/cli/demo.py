@@ -19,7 +19,7 @@ def demo(
 ) -> None:
     """Send simulated chest studies to a node as a modality would, and read the results back from a PACS."""
     from ptx_node.demo.run import run  # noqa: PLC0415 - only this command needs it
-    from ptx_node.wiring.roles import stop_on_signals  # noqa: PLC0415
+    from ptx_node.wiring.node import stop_on_signals  # noqa: PLC0415
 
     with stop_on_signals() as stop:
         raise typer.Exit(run(home, once=once, stop=stop))

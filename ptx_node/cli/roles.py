@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ptx_node.cli.context import ConfigOption, load_settings
+from ptx_node.wiring.node import stop_on_signals
 
 
 class Queue(StrEnum):
@@ -36,7 +37,7 @@ def up(config: ConfigOption = None) -> None:
     from ptx_node.wiring import roles  # noqa: PLC0415 - each role loads only what it needs
 
     settings = load_settings(config)
-    with roles.stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         roles.up(settings, stop)
 
 
@@ -65,5 +66,5 @@ def schedule(config: ConfigOption = None) -> None:
     from ptx_node.wiring import roles  # noqa: PLC0415
 
     settings = load_settings(config)
-    with roles.stop_on_signals() as stop:
+    with stop_on_signals() as stop:
         roles.schedule(settings, stop)

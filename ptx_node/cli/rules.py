@@ -12,12 +12,11 @@ from rich.tree import Tree
 
 from ptx_node import wiring
 from ptx_node.cli.context import ConfigOption, JsonOption, load_settings, print_json
-from ptx_node.dicom.attributes import known_keywords
 from ptx_node.domain.decision import Policy
-from ptx_node.domain.rule_check import Severity, Site, check_rules
+from ptx_node.domain.rule_check import Severity
 from ptx_node.domain.study import Origin, Via
 from ptx_node.pipeline.explain import Subject, explain, stored
-from ptx_node.wiring.models import requirements_by_model
+from ptx_node.wiring.models import known_models, problems_of_rules
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -26,13 +25,13 @@ app = typer.Typer(no_args_is_help=True)
 def check(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Look for unknown keywords, models and destinations, and for rules that are never reached or overlap."""
     settings = load_settings(config)
-    allowed = {one.name: frozenset(one.kinds) for one in settings.destinations}
-    problems = check_rules(settings.rules, Site(known_keywords(), requirements_by_model(settings).keys(), allowed))
+    problems = problems_of_rules(settings)
     if json:
         print_json({"rules": len(settings.rules), "problems": problems})
     else:
         for one in problems:
-            typer.echo(f"{one.severity}: {one.rule + ': ' if one.rule and one.rule not in one.message else ''}{one.message}")
+            known = not one.rule or one.message.startswith((f"rule {one.rule!r}", one.rule))
+            typer.echo(f"{one.severity}: {one.message if known else f'rule {one.rule!r}: {one.message}'}")
         typer.echo(f"{len(settings.rules)} rules, {len(problems)} problems")
     if any(one.severity is Severity.ERROR for one in problems):
         raise typer.Exit(1)
@@ -51,7 +50,8 @@ def explain_command(
 ) -> None:
     """Say which rule takes an instance, what every condition saw, and what every model says of it."""
     settings = load_settings(config)
-    policy = Policy(wiring.load_rules(settings), requirements_by_model(settings))
+    models = known_models(settings)
+    policy = Policy(wiring.load_rules(settings), models.requirements, models.device_uids)
     if Path(what).is_file():
         subjects = [Subject("", Path(what), Origin(Via.DIMSE, source, calling_ae, called_ae, ""))]
     else:
@@ -74,6 +74,9 @@ def _tree(answer: dict[str, Any]) -> Tree:
         tree.add(f"when it came: {escape(answer['routed']['outcome'])} {escape(answer['routed']['detail'] or '')}")
     for one in answer["rules"]:
         branch = tree.add(f"{_mark(one['acts'])} rule [bold]{escape(one['rule'])}[/bold]: {escape(one['why'])}")
+        if one["acts"]:
+            where = ", ".join(one["destinations"]) or "nowhere"
+            branch.add(escape(f"so: model {one['model']}, trigger {one['trigger']}, results to {where}"))
         _add(branch, one["condition"])
     for model, one in answer["models"].items():
         said = "reads it" if one["eligible"] else f"does not read it: {one['reason']}. {one['sentence']} Seen: {one['detail']}"

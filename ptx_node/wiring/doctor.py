@@ -10,9 +10,9 @@ import redis
 
 from ptx_node.db import schema
 from ptx_node.db.session import now
+from ptx_node.domain.rule_check import Severity
 from ptx_node.errors import PtxError
-from ptx_node.wiring import rule_check
-from ptx_node.wiring.models import describe_models
+from ptx_node.wiring.models import describe_models, problems_of_rules
 from ptx_node.wiring.node import broker_url, make_destination, make_home, open_database
 
 if TYPE_CHECKING:
@@ -109,8 +109,8 @@ def _models(settings: Settings) -> Iterator[Check]:
 def _rules(settings: Settings) -> Iterator[Check]:
     if not settings.rules:
         yield Check("rules", WARNING, "no rules: everything is stored and nothing is read")
-        return
-    yield from (Check(f"rule {one.rule}", FAILED if one.fatal else WARNING, one.text) for one in rule_check.problems(settings))
+    for one in problems_of_rules(settings):
+        yield Check(f"rule {one.rule}" if one.rule else "rules", FAILED if one.severity is Severity.ERROR else WARNING, one.message)
 
 
 def _destinations(settings: Settings) -> Iterator[Check]:

@@ -6,13 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from ptx_node.db import heartbeats, schema
+from ptx_node.errors import ConfigurationError
 from ptx_node.inbound import supervisor
 from ptx_node.inbound.commitment_scp import DurableCommitmentScp
+from ptx_node.inbound.stow_rs import StowDoor, create_app, server
 from ptx_node.log import get
 from ptx_node.pipeline.receive import Receiver
-from ptx_node.wiring.node import broker_url, open_database, open_store
+from ptx_node.wiring.node import broker_url, make_logs, open_database, open_store, process_environment, stop_on_signals, tls_paths
 from ptx_node.worker.app import make_app
 from ptx_node.worker.doorbell import Doorbell
+from ptx_node.worker.supervisor import Child, role_command, supervise
 
 if TYPE_CHECKING:
     from ptx_node.inbound.association import CommitmentScp
@@ -31,6 +34,53 @@ def make_receiver(settings: Settings) -> Receiver:
         max_instance_bytes=settings.dicom.max_instance_bytes,
         ring=lambda: bell.ring("ptx.enqueue"),
     )
+
+
+def receive(settings: Settings, door: str) -> int:
+    """Open one door in this process (`dimse` or `stow`), or `all`: one process a door, kept alive; the exit code."""
+    if door == "stow":
+        return receive_stow(settings)
+    if door == "dimse" or not settings.stow.enabled:
+        return receive_dimse(settings)
+    env = process_environment(settings)
+    logs = make_logs(settings)
+    doors = [
+        Child(f"receive-{name}", role_command("receive", "--door", name), env, logs / f"receive-{name}.log") for name in ("dimse", "stow")
+    ]
+    with stop_on_signals() as stop:
+        supervise(doors, stop)
+    return 0
+
+
+def receive_stow(settings: Settings) -> int:
+    """Run the STOW-RS door until SIGTERM; the exit code.
+
+    Raises:
+        ConfigurationError: nobody could enter: there is neither a token nor a demand for client certificates.
+    """
+    stow = settings.stow
+    if not stow.bearer_tokens and stow.tls.trusted is None:
+        raise ConfigurationError("STOW-RS would let nobody in: set stow.bearer_tokens, or stow.tls.trusted for client certificates")
+    engine = open_database(settings)
+    schema.require_latest(engine)
+    door = StowDoor(
+        source=stow.source,
+        bearer_tokens=tuple(token.get_secret_value() for token in stow.bearer_tokens),
+        client_certificates=stow.tls.trusted is not None,
+        max_request_bytes=stow.max_request_bytes,
+    )
+    certificate, private_key, trusted = tls_paths(stow.tls, settings)
+    log.info("STOW-RS listens", host=stow.host, port=stow.port, tls=certificate is not None)
+    with heartbeats.beating(engine, "receive-stow"):
+        server(
+            create_app(make_receiver(settings), door),
+            stow.host,
+            stow.port,
+            certificate=certificate,
+            private_key=private_key,
+            trusted=trusted,
+        ).run()
+    return 0
 
 
 def receive_dimse(settings: Settings) -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, assert_never
 
 from ptx_node.db.session import open_engine
@@ -17,6 +21,7 @@ from ptx_node.pipeline.store import FileStore
 from ptx_node.settings import DicomwebDestination, DimseDestination, FolderDestination
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -54,6 +59,31 @@ def make_home(settings: Settings) -> Path:
     except OSError as error:
         raise PtxError(f"the node's home {settings.home} cannot be made: {error.strerror}. Set node.home to another folder") from error
     return settings.home
+
+
+def make_logs(settings: Settings) -> Path:
+    """The folder where `ptx up` keeps the output of its processes."""
+    logs = make_home(settings) / "logs"
+    logs.mkdir(exist_ok=True)
+    return logs
+
+
+def process_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a process of the same node."""
+    config = {"PTX_CONFIG": str(settings.config_file)} if settings.config_file else {}
+    return {**os.environ, **config}
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set while the block runs."""
+    stop = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def load_rules(settings: Settings) -> tuple[Rule, ...]:
@@ -107,11 +137,14 @@ def make_destination(one: DestinationSettings, settings: Settings) -> Destinatio
 
 
 def _tls(files: TlsFiles | None, settings: Settings) -> TlsClient | None:
-    if files is None:
-        return None
+    return None if files is None else TlsClient(*tls_paths(files, settings))
+
+
+def tls_paths(files: TlsFiles, settings: Settings) -> tuple[Path | None, Path | None, Path | None]:
+    """Certificate, private key and CA file, absolute: relative ones are relative to the configuration file."""
     base = settings.config_file.parent if settings.config_file else settings.home
-    absolute = [base / path if path else None for path in (files.certificate, files.private_key, files.trusted)]
-    return TlsClient(*absolute)
+    certificate, private_key, trusted = (base / path if path else None for path in (files.certificate, files.private_key, files.trusted))
+    return certificate, private_key, trusted
 
 
 def _policy(one: DestinationSettings, settings: Settings) -> Policy:

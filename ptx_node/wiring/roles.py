@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import signal
 import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -13,8 +12,20 @@ from ptx_node.db import destinations, heartbeats, schema
 from ptx_node.db.session import begin_read, now
 from ptx_node.errors import ConfigurationError, PtxError
 from ptx_node.log import get
+from ptx_node.outbound.commitment_report import CommitmentReporter
 from ptx_node.pipeline import enqueue
-from ptx_node.wiring.node import broker_file, broker_url, load_rules, make_destinations, make_home, open_database
+from ptx_node.pipeline.commitment import report_commitments
+from ptx_node.wiring.node import (
+    broker_file,
+    broker_url,
+    load_rules,
+    make_destinations,
+    make_home,
+    make_logs,
+    open_database,
+    open_store,
+    process_environment,
+)
 from ptx_node.wiring.stages import FlowStages, InferStages
 from ptx_node.worker import schedule as sweeper
 from ptx_node.worker.app import FLOW, INFER, make_app, work
@@ -28,18 +39,6 @@ if TYPE_CHECKING:
     from ptx_node.settings import Settings
 
 log = get(__name__)
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set while the block runs."""
-    stop = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def worker(settings: Settings, queue: str) -> int:
@@ -67,6 +66,17 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
             return destinations.due_destinations(session, now()) & names
 
     duties = (lambda: enqueue.queue_due(engine, rules, now()),)
+    reporter = CommitmentReporter(settings.dicom.peers)
+    store = open_store(settings)
+    # Beside the sweeper and not in it: a peer that does not take its report must not hold up the others' work.
+    reports = threading.Thread(
+        target=sweeper.run,
+        args=(stop, lambda: report_commitments(engine, store, reporter)),
+        kwargs={"interval_s": settings.worker.sweep_interval_s},
+        name="commitment reports",
+        daemon=True,
+    )
+    reports.start()
     with heartbeats.beating(engine, "schedule"):
         sweeper.run(stop, lambda: sweeper.sweep(engine, bell.ring, due=due, duties=duties), interval_s=settings.worker.sweep_interval_s)
     bell.close()
@@ -80,17 +90,14 @@ def up(settings: Settings, stop: threading.Event) -> None:
     """
     home = make_home(settings)
     schema.upgrade(open_database(settings))
-    logs = home / "logs"
-    logs.mkdir(exist_ok=True)
-    env = dict(os.environ)
-    if settings.config_file:
-        env["PTX_CONFIG"] = str(settings.config_file)
+    logs, env = make_logs(settings), process_environment(settings)
     with ExitStack() as stack:
         stack.enter_context(_only_one(home))
         children = []
         if settings.broker.url.get_secret_value() == "embedded":
             children.append(_embedded_redis(settings, home, logs, env))
-        for name, *words in (("receive",), ("worker", "--queue", INFER), ("worker", "--queue", FLOW), ("schedule",)):
+        doors = [("receive", "--door", "dimse")] + [("receive", "--door", "stow")] * settings.stow.enabled
+        for name, *words in (*doors, ("worker", "--queue", INFER), ("worker", "--queue", FLOW), ("schedule",)):
             role = "-".join((name, *words[1:]))
             children.append(Child(role, role_command(name, *words), env, logs / f"{role}.log"))
         log.info("node is starting", home=str(home), dicom_port=settings.dicom.port, ae_title=settings.dicom.ae_title, logs=str(logs))

@@ -1,0 +1,142 @@
+"""The inference of one worker process: models loaded once, files decoded, findings written. Imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pydicom
+
+from ptx_node.db import heartbeats
+from ptx_node.db.session import now
+from ptx_node.dicom.equipment import WriterContext
+from ptx_node.dicom.pixels import read_radiograph
+from ptx_node.dicom.volume import read_volume
+from ptx_node.domain.finding import Outcome, ResultKind
+from ptx_node.domain.result_policy import DestinationPolicy
+from ptx_node.model.predictor import Predictor, load_predictor
+from ptx_node.pipeline import results
+from ptx_node.pipeline.infer import Inference
+from ptx_node.wiring.models import bundle_folder, bundle_folders
+from ptx_node.wiring.node import open_database, open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from concurrent.futures import ThreadPoolExecutor
+
+    from pydicom.dataset import Dataset
+    from sqlalchemy import Engine
+
+    from ptx_node.db.jobs import Claim
+    from ptx_node.domain.finding import Finding
+    from ptx_node.domain.image import Radiograph, Volume
+    from ptx_node.pipeline.store import FileStore
+    from ptx_node.settings import Settings
+    from ptx_node.worker.doorbell import Doorbell
+
+
+@dataclass(frozen=True)
+class Predictors:
+    """The models of this process, each loaded once."""
+
+    settings: Settings
+    loaded: dict[str, Predictor] = field(default_factory=dict)
+
+    def get(self, name: str) -> Predictor:
+        """The loaded model of this name.
+
+        Raises:
+            ModelError: the site does not have it, or its bundle is altered.
+        """
+        if name not in self.loaded:
+            worker = self.settings.worker
+            self.loaded[name] = load_predictor(
+                bundle_folder(self.settings, name),
+                device=worker.device,
+                torch_threads=worker.torch_threads,
+                batch_size=worker.batch_size,
+            )
+        return self.loaded[name]
+
+
+class FileDecoder:
+    """Files become images by the readers of ptx_node.dicom."""
+
+    def radiograph(self, path: Path) -> Radiograph:
+        """One projection image."""
+        return read_radiograph(path)
+
+    def volume(self, paths: Sequence[Path]) -> Volume:
+        """One CT series."""
+        return read_volume(paths)
+
+
+def read_headers(paths: Sequence[Path]) -> list[Dataset]:
+    """What the writers of results need of the sources: everything but the pixels."""
+    return [pydicom.dcmread(path, stop_before_pixels=True, force=True) for path in paths]
+
+
+@dataclass(frozen=True)
+class Writer:
+    """The results stage of the infer stage: encode, record, ring for delivery."""
+
+    engine: Engine
+    store: FileStore
+    settings: Settings
+    policies: Mapping[str, DestinationPolicy]
+    bell: Doorbell
+
+    def __call__(self, claim: Claim, finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume | None) -> None:
+        """Write what the rule's destinations may get of this finding."""
+        destinations = results.destinations_of(claim.destinations, self.policies) if self._wanted(claim, finding) else ()
+        kinds = frozenset(kind for one in destinations for kind in one.kinds)
+        sources = read_headers(paths) if kinds else []
+        supersedes = results.superseded_reports(
+            self.engine, job_id=claim.job_id, finding=finding, study_instance_uid=claim.study_instance_uid
+        )
+        node = self.settings.node
+        context = WriterContext(node.site, node.device_serial_number, now(), node.time_zone, supersedes=supersedes)
+        encoded = results.encode_results(finding, sources, kinds=kinds, context=context, picture=picture) if kinds else ()
+        results.record_finding(self.engine, self.store, job_id=claim.job_id, finding=finding, encoded=encoded, destinations=destinations)
+        for one in destinations:
+            self.bell.ring("ptx.deliver", one.name)
+
+    @staticmethod
+    def _wanted(claim: Claim, finding: Finding) -> bool:
+        """Whether the rule has this outcome written and sent."""
+        match finding.outcome:
+            case Outcome.NOT_ELIGIBLE:
+                return claim.report_not_eligible
+            case Outcome.FAILED:
+                return claim.report_failed
+            case _:
+                return True
+
+
+def build_inference(settings: Settings, pool: ThreadPoolExecutor, bell: Doorbell) -> Inference:
+    """From the settings; loads and warms up every configured model."""
+    engine, store = open_database(settings), open_store(settings)
+    predictors = Predictors(settings)
+    for name in bundle_folders(settings):
+        predictors.get(name)
+    return Inference(
+        engine=engine,
+        owner=heartbeats.process_name("infer"),
+        predictor=predictors.get,
+        decoder=FileDecoder(),
+        answer=Writer(engine, store, settings, result_policies(settings), bell),
+        to_path=store.path,
+        batch_size=settings.worker.batch_size,
+        lease_s=settings.worker.lease_s,
+        retry_delay_s=settings.worker.retry_delay_s,
+        pool=pool,
+    )
+
+
+def result_policies(settings: Settings) -> dict[str, DestinationPolicy]:
+    """What may go to each destination, and for how long delivery is tried."""
+    return {
+        one.name: DestinationPolicy(frozenset(ResultKind(kind) for kind in one.kinds), one.retry.deadline_s)
+        for one in settings.destinations
+    }
