@@ -80,8 +80,8 @@ class CommitmentScu:
         self._arrived.set()
         return 0x0000, None
 
-    def ask(self, assoc: Any, batch: Sequence[Outgoing], transaction_uid: str, wait_s: float) -> list[Proof]:
-        """Request commitment of a batch and wait briefly for the report; pending if it does not come.
+    def ask(self, assoc: Any, batch: Sequence[Outgoing], transaction_uid: str, wait_s: float) -> list[Proof] | None:
+        """Request commitment of a batch and wait briefly for the report; pending if it does not come, None if refused.
 
         Raises:
             DestinationUnavailableError: the peer did not take the request.
@@ -95,7 +95,7 @@ class CommitmentScu:
         if "Status" not in answer:
             raise DestinationUnavailableError("Storage Commitment was requested, and no answer came")
         if answer.Status != 0x0000:
-            return [Proof(Arrival.UNSUPPORTED, "none", f"Storage Commitment refused with 0x{answer.Status:04X}")] * len(batch)
+            return None
         self._arrived.wait(wait_s)
         return [self._proof(one.sop_instance_uid, transaction_uid) for one in batch]
 

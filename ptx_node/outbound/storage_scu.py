@@ -41,7 +41,7 @@ class Commitment:
     """
 
     mode: str = "auto"
-    report_wait_s: float = 0.5
+    report_wait_s: float = 0.25
 
 
 class StorageScu:
@@ -125,7 +125,9 @@ class StorageScu:
         with association(self.peer, proposed, scu.handlers()) as assoc:
             accepted = {context.abstract_syntax for context in assoc.accepted_contexts}
             if COMMITMENT_CONTEXT.abstract_syntax in accepted and transaction_uid is not None:
-                return scu.ask(assoc, batch, transaction_uid, self.commitment.report_wait_s)
+                proofs = scu.ask(assoc, batch, transaction_uid, self.commitment.report_wait_s)
+                if proofs is not None or FIND_CONTEXT.abstract_syntax not in accepted:
+                    return proofs or [Proof(Arrival.UNSUPPORTED, "none", "Storage Commitment was refused")] * len(batch)
             if FIND_CONTEXT.abstract_syntax in accepted:
                 return find_instances(assoc, batch)
         return [Proof(Arrival.UNSUPPORTED, "storage_commitment", "no report came, and the peer answers no query")] * len(batch)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = log.get(__name__)
 
 BATCH = 64
+DEFAULT_POLICY = Policy()
 
 
 def prove_due(engine: Engine, files: ResultFiles, destination: Destination, *, owner: str, policy: Policy) -> int:
@@ -55,7 +56,7 @@ def prove_due(engine: Engine, files: ResultFiles, destination: Destination, *, o
     return _settle(engine, destination.name, lease, proofs, policy) if claimed else 0
 
 
-def record_commitment_report(engine: Engine, report: CommitmentReport, *, policy: Policy) -> int:
+def record_commitment_report(engine: Engine, report: CommitmentReport, *, policy: Policy = DEFAULT_POLICY) -> int:
     """Keep a Storage Commitment report, on whichever association it came; the number of deliveries that it settled.
 
     Idempotent; a report on an unknown transaction settles nothing (0). What the peer did not take over is sent again.
