@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from ptx_node.simulator.shapes import Plane
 
 FIELD_MM = 400.0
+NARROWEST_MM = 385.0
+"""Height of a picture in the detector plane, more where the width would be less than this."""
 LUNG_DENSITY = 0.27
 RIGHT, LEFT = -1, 1
 """Sign of x on the picture: the patient's right is on the left of the picture."""
@@ -70,18 +72,19 @@ class Frontal:
 
 
 def frontal(seed: int, *, laterality: Laterality | None, rows: int = 512, columns: int = 512) -> Frontal:
-    """Draw the radiograph of this seed; the same arguments give the same picture, at any size nearly the same patient."""
+    """Draw the radiograph of this seed. The same arguments give the same picture; another size is another patient."""
     rng = np.random.default_rng([seed, 1])
     scale = rng.uniform(0.92, 1.18)
-    pixel_mm = FIELD_MM / rows / scale
+    field_mm = max(FIELD_MM, NARROWEST_MM * rows / columns)
+    pixel_mm = field_mm / rows / scale
     grid = Grid.make(rows, columns, pixel_mm, rotation_deg=rng.uniform(-3, 3))
     grid.x_HW.__iadd__(np.float32(rng.uniform(-10, 10)))
-    grid.y_HW.__iadd__(np.float32(rng.uniform(-14, 14) - (FIELD_MM / scale - FIELD_MM) / 2))
+    grid.y_HW.__iadd__(np.float32(rng.uniform(-14, 14) - (field_mm / scale - FIELD_MM) / 2))
     sides = {Laterality.RIGHT: (RIGHT,), Laterality.LEFT: (LEFT,), Laterality.BILATERAL: (RIGHT, LEFT), None: ()}[laterality]
     airs = [_pneumothorax(rng, side) for side in sides]
     body = _Body(rng, grid)
     thickness_HW, mask_HW = body.render(airs)
-    return Frontal(thickness_HW, mask_HW, laterality if mask_HW.any() else None, FIELD_MM / rows)
+    return Frontal(thickness_HW, mask_HW, laterality if mask_HW.any() else None, field_mm / rows)
 
 
 def _pneumothorax(rng: np.random.Generator, side: int) -> Pneumothorax:
