@@ -63,9 +63,9 @@ def _parse_origin(raw: Mapping[str, object], keys: list[str], place: str) -> Con
     if len(raw) > 1:
         raise ConfigurationError(f"{place}: one condition a table: put {', '.join(raw)} into all = [ … ] as tables of their own")
     subject = keys[0]
-    operands = _texts(raw[subject], f"{place}.{subject}")
-    wild = any(one in operand for operand in operands for one in "*?")
-    return Test(subject, Operator.LIKE if wild else Operator.ANY_OF, operands)
+    texts = _texts(raw[subject], f"{place}.{subject}")
+    wild = any(one in text for text in texts for one in "*?")
+    return _test(subject, Operator.LIKE if wild else Operator.ANY_OF, texts)
 
 
 def _parse_keyword(raw: Mapping[str, object], place: str, known: Collection[str] | None) -> Condition:
@@ -90,9 +90,9 @@ def _parse_comparison(keyword: str, comparison: str, raw: Mapping[str, object], 
     value = raw[comparison]
     match comparison:
         case "equals" | "any_of":
-            return Test(keyword, Operator.ANY_OF, _texts(value, where))
+            return _test(keyword, Operator.ANY_OF, _texts(value, where))
         case "like":
-            return Test(keyword, Operator.LIKE, _texts(value, where))
+            return _test(keyword, Operator.LIKE, _texts(value, where))
         case "regex":
             return _regex(keyword, value, where)
         case "absent":
@@ -132,6 +132,10 @@ def _regex(keyword: str, value: object, where: str) -> Test:
     return Test(keyword, Operator.REGEX, (value,), pattern=pattern)
 
 
+def _test(subject: str, operator: Operator, texts: tuple[str, ...]) -> Test:
+    return Test(subject, operator, tuple(folded(text) for text in texts), written=texts)
+
+
 def _texts(value: object, where: str) -> tuple[str, ...]:
     values = value if isinstance(value, list) else [value]
     if not values:
@@ -141,7 +145,7 @@ def _texts(value: object, where: str) -> tuple[str, ...]:
             raise ConfigurationError(f"{where}: expected text or a list of texts, got {one!r}")
         if isinstance(one, str) and (not folded(one) or len(one) > LONGEST_MATCHED_VALUE):
             raise ConfigurationError(f"{where}: expected 1 to {LONGEST_MATCHED_VALUE} characters; for no value write absent = true")
-    return tuple(folded(str(one)) for one in values)
+    return tuple(str(one) for one in values)
 
 
 def _number(value: object, where: str) -> float:

@@ -43,6 +43,7 @@ class Test:
     Attributes:
         subject: a keyword, a dotted path of keywords, or one of `ORIGIN_SUBJECTS`.
         operands: folded texts of any_of, wildcard patterns of like, the one pattern of regex.
+        written: the same as the site wrote them, to show.
         at_least, at_most: of range, inclusive; ages in years, dates as YYYYMMDD.
     """
 
@@ -52,13 +53,14 @@ class Test:
     at_least: float | None = None
     at_most: float | None = None
     pattern: re.Pattern[str] | None = field(default=None, repr=False, compare=False)
+    written: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     __test__ = False  # pytest would collect a class of this name
 
     @property
     def text(self) -> str:
         """The condition as a site reads it."""
-        quoted = " or ".join(repr(operand) for operand in self.operands)
+        quoted = " or ".join(repr(operand) for operand in self.written or self.operands)
         match self.operator:
             case Operator.ANY_OF:
                 return f"{self.subject} is {quoted}"

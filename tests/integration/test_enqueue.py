@@ -515,7 +515,7 @@ def test_explain_stored_study(node: Node) -> None:
     answer = explain(policy, subject)
     assert answer["routed"]["outcome"] == "not_eligible"
     assert [(one["rule"], one["acts"]) for one in answer["rules"]] == [("cxr", True), ("ct", False)]
-    assert answer["rules"][0]["condition"] == {"held": True, "condition": "Modality is 'cr' or 'dx'", "seen": ["CR"]}
+    assert answer["rules"][0]["condition"] == {"held": True, "condition": "Modality is 'CR' or 'DX'", "seen": ["CR"]}
     assert answer["models"]["cxr"]["reason"] == "lateral_view"
     assert answer["models"]["ct"]["reason"] == "wrong_modality"
     with pytest.raises(PtxError, match="no file"):
