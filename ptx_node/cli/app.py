@@ -6,8 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
+import typer.exceptions
 
 from ptx_node import __version__
 from ptx_node.cli import database, demo, doctor, init, lists, models, predict, roles, rules, send
@@ -47,10 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PtxError as error:
         print(f"ptx: {error}", file=sys.stderr)  # noqa: T201 - the command line's way to speak
         return error.exit_code
-    except click.ClickException as error:
-        print(f"ptx: {error.format_message()}. See: ptx --help", file=sys.stderr)  # noqa: T201
+    except typer.exceptions.TyperException as error:
+        print(f"ptx: {error.format_message().rstrip('.')}. See: ptx --help", file=sys.stderr)  # noqa: T201
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
