@@ -16,7 +16,7 @@ from pynetdicom.sop_class import (  # type: ignore[attr-defined]  # made at run 
 )
 
 from ptx_node.domain.delivery import Arrival, CommitmentReport, Proof
-from ptx_node.errors import DestinationUnavailableError, InputError
+from ptx_node.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +28,7 @@ REQUEST_COMMITMENT = 1
 """Action Type ID (PS3.4 J.3.2)."""
 
 BY = "storage_commitment"
+SUCCESS = 0x0000
 
 
 def read_report(ds: Dataset) -> CommitmentReport:
@@ -68,6 +69,11 @@ class CommitmentScu:
         self._arrived = threading.Event()
         self._report: CommitmentReport | None = None
 
+    @property
+    def reported(self) -> bool:
+        """Whether a report came on this association."""
+        return self._report is not None
+
     def handlers(self) -> list[tuple[Any, Any]]:
         """Event handlers that the association must be opened with."""
         return [(evt.EVT_N_EVENT_REPORT, self._on_report)]
@@ -78,23 +84,20 @@ class CommitmentScu:
         except InputError:
             return 0x0115, None  # invalid argument value (PS3.7 10.1.1.1.8)
         self._arrived.set()
-        return 0x0000, None
+        return SUCCESS, None
 
     def ask(self, assoc: Any, batch: Sequence[Outgoing], transaction_uid: str, wait_s: float) -> list[Proof] | None:
-        """Request commitment of a batch and wait briefly for the report; pending if it does not come, None if refused.
+        """Request commitment of a batch and wait briefly for the report; pending if it does not come.
 
-        Raises:
-            DestinationUnavailableError: the peer did not take the request.
+        None: the peer turned the request down, by a status or by an abort. Nobody reports then.
         """
         try:
             answer, _ = assoc.send_n_action(
                 request(batch, transaction_uid), REQUEST_COMMITMENT, StorageCommitmentPushModel, StorageCommitmentPushModelInstance
             )
-        except (RuntimeError, ValueError) as error:
-            raise DestinationUnavailableError(f"Storage Commitment could not be requested: {error}") from error
-        if "Status" not in answer:
-            raise DestinationUnavailableError("Storage Commitment was requested, and no answer came")
-        if answer.Status != 0x0000:
+        except (RuntimeError, ValueError):  # pynetdicom: the association has just gone
+            return None
+        if "Status" not in answer or answer.Status != SUCCESS:
             return None
         self._arrived.wait(wait_s)
         return [self._proof(one.sop_instance_uid, transaction_uid) for one in batch]

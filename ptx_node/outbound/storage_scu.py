@@ -37,7 +37,8 @@ UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEnd
 class Commitment:
     """How arrival is proven. `mode`: auto, storage_commitment, c_find, none.
 
-    `report_wait_s` is how long the association stays open for a report that comes on it; later ones come to our SCP.
+    `report_wait_s` is how long the association stays open for a report that comes on it, until a peer has once let us
+    wait in vain; later ones come to our SCP.
     """
 
     mode: str = "auto"
@@ -51,6 +52,7 @@ class StorageScu:
         self.name = name
         self.peer = peer
         self.commitment = commitment or Commitment()
+        self._reports_at_once = True
         # Files are sent as the bytes they hold; pynetdicom otherwise decodes and encodes them again.
         _config.STORE_SEND_CHUNKED_DATASET = True
 
@@ -94,9 +96,9 @@ class StorageScu:
             return Answer(Verdict.REFUSED, "no presentation context", f"{self.peer} does not accept {offer}")
         try:
             answer = assoc.send_c_store(item.path if item.transfer_syntax_uid in accepted else dcmread(item.path))
-        except (OSError, ValueError, AttributeError) as error:
+        except (ValueError, AttributeError) as error:
             return Answer(Verdict.REFUSED, "file", f"the result cannot be sent: {error}")
-        except RuntimeError as error:  # pynetdicom: the association has just gone
+        except (OSError, RuntimeError) as error:  # the file cannot be read now; the association has just gone
             return Answer(Verdict.UNAVAILABLE, NO_ANSWER, f"{self.peer}: {error}")
         if "Status" not in answer:
             return Answer(Verdict.UNAVAILABLE, NO_ANSWER, f"{self.peer} gave no answer within {self.peer.timeout_s:.0f} s, or aborted")
@@ -125,12 +127,19 @@ class StorageScu:
         with association(self.peer, proposed, scu.handlers()) as assoc:
             accepted = {context.abstract_syntax for context in assoc.accepted_contexts}
             if COMMITMENT_CONTEXT.abstract_syntax in accepted and transaction_uid is not None:
-                proofs = scu.ask(assoc, batch, transaction_uid, self.commitment.report_wait_s)
-                if proofs is not None or FIND_CONTEXT.abstract_syntax not in accepted:
-                    return proofs or [Proof(Arrival.UNSUPPORTED, "none", "Storage Commitment was refused")] * len(batch)
-            if FIND_CONTEXT.abstract_syntax in accepted:
+                proofs = scu.ask(assoc, batch, transaction_uid, self.commitment.report_wait_s if self._reports_at_once else 0.0)
+                if proofs is not None:
+                    # A peer reports here or on associations of its own: waiting in vain once is enough.
+                    self._reports_at_once = scu.reported
+                    return proofs
+            elif FIND_CONTEXT.abstract_syntax in accepted:
                 return find_instances(assoc, batch)
-        return [Proof(Arrival.UNSUPPORTED, "storage_commitment", "no report came, and the peer answers no query")] * len(batch)
+            else:
+                return [Proof(Arrival.UNSUPPORTED, "storage_commitment", "no report came, and the peer answers no query")] * len(batch)
+        # Turned down, often by an abort (Orthanc, when it does not know our AE title): the query needs an association of its own.
+        if self.commitment.mode == "auto":
+            return self._prove(batch, [FIND_CONTEXT], None)
+        raise DestinationUnavailableError(f"{self.peer} turns Storage Commitment down. Make our AE title known there")
 
 
 def _contexts(batch: Sequence[Outgoing]) -> list[Any]:

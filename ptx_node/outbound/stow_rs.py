@@ -114,7 +114,7 @@ class StowRs:
     def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             response = self._client.request(method, path, **arguments)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError) as error:
             raise DestinationUnavailableError(f"{self.service.url} does not answer: {type(error).__name__} {error}") from error
         if response.status_code in (401, 403):
             raise DestinationUnavailableError(f"{self.service.url} does not accept our credentials: HTTP {response.status_code}")

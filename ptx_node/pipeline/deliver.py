@@ -173,8 +173,10 @@ def _send(files: ResultFiles, destination: Destination, claimed: Sequence[Claime
     for item in claimed:
         try:
             batch.append((item.delivery_id, outgoing(files, item)))
-        except (OSError, InvalidDicomError, AttributeError) as error:
-            answers[item.delivery_id] = Answer(Verdict.REFUSED, "file", f"the stored result cannot be read: {error}")
+        except (FileNotFoundError, InvalidDicomError, AttributeError) as error:
+            answers[item.delivery_id] = Answer(Verdict.REFUSED, "file", f"the stored result is lost: {error}")
+        except OSError as error:
+            answers[item.delivery_id] = Answer(Verdict.UNAVAILABLE, "file", f"the stored result cannot be read now: {error}")
     if batch:
         sent = destination.send([one for _, one in batch])
         answers.update({delivery_id: answer for (delivery_id, _), answer in zip(batch, sent, strict=True)})

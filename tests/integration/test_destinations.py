@@ -6,8 +6,10 @@ import io
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,8 @@ from pynetdicom.sop_class import StorageCommitmentPushModel, StorageCommitmentPu
 from sqlalchemy import Engine
 
 from ptx_node.domain.delivery import Arrival, Outgoing, Proof, Verdict
-from ptx_node.errors import DestinationUnavailableError
-from ptx_node.outbound.association import DimsePeer
+from ptx_node.errors import ConfigurationError, DestinationUnavailableError
+from ptx_node.outbound.association import DimsePeer, TlsClient
 from ptx_node.outbound.folder import Folder
 from ptx_node.outbound.storage_commitment import read_report
 from ptx_node.outbound.storage_scu import Commitment, StorageScu
@@ -32,6 +34,7 @@ from ptx_node.pipeline.deliver import Policy, deliver_due
 from ptx_node.pipeline.prove import prove_due, record_commitment_report
 from ptx_node.simulator.pacs import Pacs, running_pacs
 from ptx_node.simulator.processes import free_port, port_answers, running, wait_until
+from tests.authority import Authority
 from tests.queued import Outbox, outgoing, radiograph_files
 
 TRANSACTION = "2.25.42"
@@ -140,6 +143,26 @@ def test_without_a_report_the_proof_is_pending_and_a_peer_without_queries_stays_
         )
 
 
+def test_a_peer_that_reports_elsewhere_is_waited_for_once(tmp_path: Path) -> None:
+    batch = radiograph_files(tmp_path, 1)
+    with committing_peer(lambda event: (0x0000, None)) as port:
+        destination = StorageScu("pacs", DimsePeer("127.0.0.1", port, "PEER"), Commitment(report_wait_s=0.5))
+        took = []
+        for _ in range(2):
+            begun = time.monotonic()
+            destination.prove(batch, transaction_uid=TRANSACTION)
+            took.append(time.monotonic() - begun)
+    assert took[0] >= 0.5 > took[1]
+
+
+def test_a_refused_commitment_request_falls_back_to_a_query(shared_pacs: Pacs, tmp_path: Path) -> None:
+    """Orthanc takes requests from modalities that it knows; it does not know us."""
+    batch = radiograph_files(tmp_path, 1, study=77)
+    destination = dimse(shared_pacs)
+    destination.send(batch)
+    assert destination.prove(batch, transaction_uid=TRANSACTION) == [Proof(Arrival.PROVEN, "c_find")]
+
+
 def test_a_dumb_peer_takes_results_and_cannot_be_asked(tmp_path: Path) -> None:
     batch = radiograph_files(tmp_path, 2)
     with storescp(tmp_path) as port:
@@ -181,6 +204,27 @@ def test_storage_statuses_are_told_apart(tmp_path: Path, status: int, verdict: V
         answers = StorageScu("pacs", DimsePeer("127.0.0.1", port, "PEER")).send(batch)
     assert verdicts(answers) == [verdict, Verdict.ACCEPTED]
     assert answers[0].status == f"0x{status:04X}"
+
+
+def test_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
+    """The peer checks ours, and we check the peer's: a stranger's is not talked to."""
+    ca = Authority(tmp_path)
+    (tmp_path / "other").mkdir()
+    stranger = Authority(tmp_path / "other")
+    (certificate, key), own = ca.issue("pacs"), ca.issue("node")
+    batch = radiograph_files(tmp_path, 1)
+    with storescp(tmp_path, "+tls", str(key), str(certificate), "+cf", str(ca.certificate)) as port:
+        peer = DimsePeer("127.0.0.1", port, "PEER", timeout_s=5.0)
+        trusting = replace(peer, tls=TlsClient(*own, ca.certificate))
+        assert verdicts(StorageScu("pacs", trusting).send(batch)) == [Verdict.ACCEPTED]
+        for unacceptable in (TlsClient(*own, stranger.certificate), TlsClient(*stranger.issue("node"), ca.certificate), None):
+            with pytest.raises(DestinationUnavailableError):
+                StorageScu("pacs", replace(peer, tls=unacceptable, timeout_s=1.0)).send(batch)
+
+
+def test_tls_files_that_are_not_there_are_a_configuration_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"absent\.pem"):
+        TlsClient(trusted=tmp_path / "absent.pem").context()
 
 
 def test_a_peer_without_the_sop_class_refuses_for_good(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ from ptx_node.outbound.stow_rs import DicomwebService, StowRs
 from ptx_node.pipeline.receive import Receiver
 from ptx_node.pipeline.store import FileStore
 from ptx_node.simulator.processes import free_port, port_answers, wait_until
+from tests.authority import Authority
 from tests.factories import Place, Size, as_file, dx
 from tests.queued import radiograph_files
 
@@ -278,7 +279,7 @@ def test_our_own_stow_client_reads_our_answers(url: str, tmp_path: Path) -> None
 
 def test_client_certificates_open_the_door_and_nothing_else_does(receiver: Receiver, tmp_path: Path) -> None:
     ca = Authority(tmp_path)
-    own, client = ca.issue("127.0.0.1"), ca.issue("modality")
+    own, client = ca.issue("node"), ca.issue("modality")
     files = {"certificate": own[0], "private_key": own[1], "trusted": ca.certificate}
     with serving(receiver, StowDoor(client_certificates=True), **files) as port:
         url = f"https://127.0.0.1:{port}/dicomweb"
@@ -302,23 +303,3 @@ def test_curl_stores(url: str, tmp_path: Path) -> None:
     command = ["/usr/bin/curl", "-sS", "--fail", *headers, "--data-binary", f"@{tmp_path}/body", f"{url}/studies"]
     done = subprocess.run(command, capture_output=True, check=True)
     assert json.loads(done.stdout)["00081199"]["Value"][0]["00081155"]["Value"] == [Place().uid(3)]
-
-
-class Authority:
-    """A certificate authority of this test."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.certificate, self.key = folder / "ca.pem", folder / "ca.key"
-        self._openssl("req", "-x509", "-subj", "/CN=test ca", "-days", "2", "-keyout", self.key, "-out", self.certificate)
-
-    def issue(self, name: str) -> tuple[Path, Path]:
-        certificate, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
-        self._openssl("req", "-x509", "-subj", f"/CN={name}", "-days", "2", "-keyout", key, "-out", certificate,
-                      "-CA", self.certificate, "-CAkey", self.key, "-addext", "subjectAltName=IP:127.0.0.1",
-                      "-addext", "basicConstraints=critical,CA:FALSE")  # fmt: skip
-        return certificate, key
-
-    def _openssl(self, *words: str | Path) -> None:
-        options = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
-        subprocess.run(["/usr/bin/openssl", *map(str, words), *options], check=True, capture_output=True)
