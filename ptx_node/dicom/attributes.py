@@ -6,17 +6,20 @@ never to logs.
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pydicom import Dataset, dcmread
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from ptx_node.dicom.part10 import split_part10
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
 
@@ -31,6 +34,8 @@ MAX_DEPTH = 3
 MAX_ITEMS = 32
 MAX_VALUES = 64
 PER_FRAME = "PerFrameFunctionalGroupsSequence"  # one item a frame: thousands, and nothing that a rule needs
+START_BYTES = 16_384
+LONGEST_HEADER_BYTES = 32 * 1024 * 1024
 META = ("TransferSyntaxUID", "SourceApplicationEntityTitle", "ImplementationVersionName")
 
 # What pydicom is seen to raise on broken headers; it has no class of its own for them.
@@ -72,13 +77,26 @@ def read_attributes(path: Path, keywords: Iterable[str] | None = None) -> dict[s
     wanted = None if keywords is None else _tags({"SOPClassUID", "SOPInstanceUID", *keywords})
     with path.open("rb") as file:
         try:
-            ds = dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
-            found = attributes_of(ds)
+            found = attributes_of(_read(file, wanted))
         except UNREADABLE as error:
             raise InputError(Reason.UNREADABLE_HEADER, f"{type(error).__name__} while reading the header") from error
     if "SOPClassUID" not in found and "SOPInstanceUID" not in found:
         raise InputError(Reason.UNREADABLE_HEADER, "no SOP Class UID and no SOP Instance UID")
     return found
+
+
+def _read(file: BinaryIO, wanted: list[int] | None) -> Dataset:
+    """A deflated data set is inflated here, no further than a header can be long: pydicom would inflate all of it."""
+    start = file.read(START_BYTES)
+    if DeflatedExplicitVRLittleEndian.encode() not in start:
+        file.seek(0)
+        return dcmread(file, stop_before_pixels=True, force=True, specific_tags=wanted)
+    part10 = split_part10(memoryview(start))
+    file.seek(len(start) - len(part10.data_set))
+    plain = zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(LONGEST_HEADER_BYTES), LONGEST_HEADER_BYTES)
+    ds = dcmread(io.BytesIO(plain), stop_before_pixels=True, force=True, specific_tags=wanted)
+    ds.file_meta.TransferSyntaxUID = UID(part10.transfer_syntax_uid)
+    return ds
 
 
 def _tags(keywords: Iterable[str]) -> list[int]:

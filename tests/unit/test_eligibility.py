@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import resource
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from ptx_node.dicom.attributes import attributes_of, read_attributes
+from ptx_node.dicom.file_meta import encode_file_meta
+from ptx_node.dicom.part10 import split_part10
 from ptx_node.domain.anatomy import View, names_chest, names_other_part, view_of
 from ptx_node.domain.eligibility import SENTENCES, Reason, Refusal, Requirements, eligibility
 from ptx_node.errors import InputError
@@ -214,6 +219,25 @@ def test_cut_header_never_crashes(tmp_path: Path) -> None:
         except InputError as error:
             reasons.add(error.reason)
     assert reasons == {"read", Reason.UNREADABLE_HEADER}
+
+
+def test_deflated_header_is_read_without_inflating_everything(tmp_path: Path) -> None:
+    """A small deflated file that would inflate to a gigabyte costs no memory."""
+    ds = dx(Rows=17_000, Columns=17_000)
+    del ds.PixelData
+    squeeze = zlib.compressobj(level=1, wbits=-zlib.MAX_WBITS)
+    pixel_data = bytes.fromhex("e07f1000") + b"OW\0\0" + (500_000_000).to_bytes(4, "little")
+    deflated = squeeze.compress(bytes(split_part10(memoryview(as_file(ds))).data_set) + pixel_data)
+    deflated += b"".join(squeeze.compress(bytes(1_000_000)) for _ in range(500)) + squeeze.flush()
+    meta = encode_file_meta(
+        sop_class_uid=ds.SOPClassUID, sop_instance_uid=ds.SOPInstanceUID, transfer_syntax_uid=str(DeflatedExplicitVRLittleEndian)
+    )
+    path = tmp_path / "a.dcm"
+    path.write_bytes(meta + deflated)
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    attributes = read_attributes(path)
+    assert (attributes["Rows"], attributes["TransferSyntaxUID"]) == (("17000",), (str(DeflatedExplicitVRLittleEndian),))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 150_000
 
 
 def test_real_files(real_files: Path) -> None:
