@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,17 @@ from ptx_node.errors import DatabaseUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Engine, Table
+    from sqlalchemy import Connection, Engine, Table
     from sqlalchemy.sql.dml import Insert
 
 BATCH = 200
 """Rows in one transaction at most."""
+
+
+_WRITTEN = frozenset(
+    column.name for column in Instance.__table__.c if column.name not in ("id", "routed_at", "route_outcome", "route_detail")
+)
+"""What the receiver knows of an instance; the rest of the row is later stages'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Ledger:
 
     Args:
         engine: opened in this process.
-        committed: called after each commit that may have added rows.
+        committed: called after each commit that added rows.
     """
 
     def __init__(self, engine: Engine, committed: Callable[[], None]) -> None:
@@ -58,7 +65,8 @@ class Ledger:
         self._committed = committed
         self._waiting: deque[_Ticket] = deque()
         self._lock = threading.Lock()
-        self._insert = _insert_new(engine, Instance.__table__, "sop_instance_uid")  # type: ignore[arg-type]
+        self._connection: Connection | None = None
+        self._insert = RawInsert(engine, Instance.__table__, "sop_instance_uid")  # type: ignore[arg-type]
         self._known = select(Instance.sop_instance_uid, Instance.sha256, Instance.path).where(
             Instance.sop_instance_uid.in_(bindparam("uids", expanding=True))
         )
@@ -100,13 +108,41 @@ class Ledger:
             ticket.error = DatabaseUnavailableError(f"the database refused the row: {type(error).__name__}")
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
-        uids = [ticket.row["sop_instance_uid"] for ticket in batch]
-        with unavailable(), self._write.begin() as connection:
-            connection.execute(self._insert, [ticket.row for ticket in batch])
-            known = {uid: Known(sha256, path) for uid, sha256, path in connection.execute(self._known, {"uids": uids})}
-        for ticket, uid in zip(batch, uids, strict=True):
-            ticket.known = known[uid]
-        self._committed()
+        try:
+            new, known = self._transaction(batch)
+        except DatabaseUnavailableError:
+            # the server may only have restarted since the last commit; the insert is harmless when repeated
+            new, known = self._transaction(batch)
+        for ticket in batch:
+            row = ticket.row
+            ticket.known = known.get(row["sop_instance_uid"]) or Known(row["sha256"], row["path"])
+        if new:
+            self._committed()
+
+    def _transaction(self, batch: Sequence[_Ticket]) -> tuple[int, dict[str, Known]]:
+        """Insert and commit; returns how many rows are new, and, unless all are, what the table holds."""
+        try:
+            with unavailable():
+                if self._connection is None:
+                    self._connection = self._write.connect()
+                with self._connection.begin():
+                    new = self._insert(self._connection, [ticket.row for ticket in batch])
+                    known: dict[str, Known] = {}
+                    if new != len(batch):
+                        uids = [ticket.row["sop_instance_uid"] for ticket in batch]
+                        found = self._connection.execute(self._known, {"uids": uids})
+                        known = {uid: Known(sha256, path) for uid, sha256, path in found}
+        except (DatabaseUnavailableError, SQLAlchemyError):
+            self._forget_connection()
+            raise
+        return new, known
+
+    def _forget_connection(self) -> None:
+        if self._connection is not None:
+            with suppress(SQLAlchemyError):
+                self._connection.invalidate()
+                self._connection.close()
+            self._connection = None
 
     def record_conflict(self, row: Mapping[str, Any]) -> None:
         """Commit that other bytes came under a known UID; the same ones again change nothing.
@@ -125,6 +161,25 @@ class Ledger:
         """
         with unavailable(), self._write.begin() as connection:
             connection.execute(insert(Refusal), row)
+
+
+class RawInsert:
+    """Inserts rows unless their unique columns are there, with SQL compiled once: half the cost of a commit on SQLite."""
+
+    def __init__(self, engine: Engine, table: Table, *unique: str) -> None:
+        compiled = (
+            _insert_new(engine, table, *unique).values({c.name: bindparam(c.name) for c in table.c if c.name in _WRITTEN}).compile(engine)
+        )
+        self._sql = str(compiled)
+        self._positions = compiled.positiontup
+        self._processors = [(c.name, process) for c in table.c if (process := c.type.bind_processor(engine.dialect))]
+
+    def __call__(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Insert; returns how many rows were new."""
+        processed = [{**row, **{name: process(row[name]) for name, process in self._processors if name in row}} for row in rows]
+        if self._positions is None:
+            return connection.exec_driver_sql(self._sql, processed).rowcount
+        return connection.exec_driver_sql(self._sql, [tuple(row[name] for name in self._positions) for row in processed]).rowcount
 
 
 def _insert_new(engine: Engine, table: Table, *unique: str) -> Insert:

@@ -12,14 +12,13 @@ import itertools
 import os
 import secrets
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ptx_node.errors import StorageFullError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 INCOMING = "incoming"
 """Folder of temporary files, on the same file system as everything else in the store."""
@@ -49,20 +48,22 @@ class FileStore:
         self.watermark_bytes = watermark_bytes
         self._prefix = secrets.token_hex(6)
         self._numbers = itertools.count()
-        self._made: set[str] = set()
         self._root = str(folder)
         make_folder(folder / INCOMING)
 
-    def path(self, relative: str | PurePosixPath) -> Path:
+    def path(self, relative: str) -> Path:
         """Where a stored file lies on disk.
 
         Raises:
             ValueError: the name would leave the store's folder.
         """
-        parts = PurePosixPath(relative).parts
-        if not parts or ".." in parts or parts[0] == "/":
+        return Path(self._name(relative))
+
+    def _name(self, relative: str) -> str:
+        parts = relative.split("/")
+        if not all(parts) or ".." in parts or "." in parts:
             raise ValueError(f"{relative!r} is not a name inside the store")
-        return self.folder.joinpath(*parts)
+        return f"{self._root}/{relative}"
 
     def writer(self) -> StoreWriter:
         """Begin one file.
@@ -92,7 +93,7 @@ class FileStore:
     def move(self, relative_path: str, new_path: str) -> None:
         """Give a stored file another name, durably (an older one of the new name is replaced)."""
         source, target = self.path(relative_path), self.path(new_path)
-        self._ensure_folder(target.parent)
+        make_folder(target.parent)
         source.rename(target)
         fsync_folder(str(target.parent))
         fsync_folder(str(source.parent))
@@ -108,14 +109,6 @@ class FileStore:
             raise StorageFullError(
                 f"{free_bytes} bytes are left and the watermark is {self.watermark_bytes}: make room or lower store.watermark_bytes"
             )
-
-    def _ensure_folder(self, folder: Path) -> None:
-        name = str(folder)
-        if name not in self._made or not folder.is_dir():
-            make_folder(folder)
-            if len(self._made) > 10_000:  # noqa: PLR2004 - a bound on memory, not a rule
-                self._made.clear()
-            self._made.add(name)
 
 
 class StoreWriter:
@@ -163,16 +156,20 @@ class StoreWriter:
         Raises:
             StorageFullError: the disk has no room left.
         """
-        target = self._store.path(relative_path)
+        target = self._store._name(relative_path)  # noqa: SLF001 - one mechanism in two classes
+        folder = target.rpartition("/")[0]
         with room_errors():
             os.fsync(self._fd)
             os.close(self._fd)
             self._fd = -1
-            self._store._ensure_folder(target.parent)  # noqa: SLF001 - one mechanism in two classes
-            os.rename(self._name, target)  # noqa: PTH104 - the hot path
+            try:
+                os.rename(self._name, target)  # noqa: PTH104 - the hot path
+            except FileNotFoundError:
+                make_folder(Path(folder))
+                os.rename(self._name, target)  # noqa: PTH104
             self._name = ""
-            fsync_folder(os.path.dirname(target))  # noqa: PTH120
-        return Stored(relative_path, self.size_bytes, self.sha256)
+            fsync_folder(folder)
+        return Stored(relative_path, self.size_bytes, self._digest.hexdigest())
 
     def discard(self) -> None:
         """Leave nothing behind."""
