@@ -12,9 +12,11 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from pydicom.charset import python_encoding
+from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
+from pydicom.valuerep import validate_value
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -108,6 +110,7 @@ OPTIONAL = (
 )
 """Of the modules Patient, General Study, Patient Study, Clinical Trial Subject and Clinical Trial Study, in this order."""
 
+CHECKED_VRS = frozenset({"AS", "CS", "DA", "DS", "IS", "TM", "UI"})
 TEXT_VRS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UC", "UI", "UR", "UT"})
 OFFSET = re.compile(r"[+-](0\d|1[0-4])[0-5]\d")
 CONTROL = re.compile(r"[\x00-\x1f\x7f\\]")
@@ -117,7 +120,8 @@ def carry_over(source: Dataset, result: Dataset) -> None:
     """Give `result` the character set, patient and study of `source`; type 2 attributes that are missing become empty."""
     copy_element(source, result, "SpecificCharacterSet")
     for keyword in OPTIONAL:
-        copy_element(source, result, keyword)
+        if valid(source, keyword):
+            copy_element(source, result, keyword)
     for keyword in TYPE_2:
         if not copy_element(source, result, keyword):
             setattr(result, keyword, "")
@@ -125,12 +129,31 @@ def carry_over(source: Dataset, result: Dataset) -> None:
         result.StudyInstanceUID = ""
 
 
+def valid(source: Dataset, keyword: str) -> bool:
+    """Whether an optional attribute is there with a value that its VR allows (PS3.5 6.2): an age of "62" is left behind."""
+    if keyword not in source:
+        return False
+    tag = Tag(keyword)
+    element: object = source.get_item(tag)
+    raw = element.value if isinstance(element, RawDataElement) else None
+    vr = dictionary_VR(tag)
+    if vr not in CHECKED_VRS:
+        return True
+    text = raw.decode("ascii", "replace") if isinstance(raw, bytes) else str(source[tag].value or "")
+    try:
+        for value in text.rstrip(" \0").split("\\"):
+            validate_value(vr, value, RAISE)
+    except ValueError:
+        return False
+    return True
+
+
 def copy_element(source: Dataset, result: Dataset, keyword: str) -> bool:
     """Copy one element as it is; text as its bytes, where the source was read from a file. Returns whether it is there."""
     if keyword not in source:
         return False
     tag = Tag(keyword)
-    element = source.get_item(tag)
+    element: object = source.get_item(tag)  # raw while nobody has asked for its value
     if isinstance(element, RawDataElement) and (element.VR or dictionary_VR(tag)) in TEXT_VRS:
         result[tag] = element._replace(VR=element.VR or dictionary_VR(tag))
     else:

@@ -7,7 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
@@ -17,6 +19,7 @@ from ptx_node.dicom.carry_over import carry_over, copy_element, time_zone_offset
 from ptx_node.dicom.file_meta import IMPLEMENTATION_CLASS_UID
 from ptx_node.dicom.uids import derived_uid, input_digest
 from ptx_node.domain.finding import Outcome, ResultKind
+from ptx_node.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,24 +105,34 @@ class ResultIds:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """One finding being written: all that the modules of the kinds receive."""
+    """One finding being written: all that the modules of the kinds receive.
+
+    `sources` are the images that were read, in the order of the mask's frames.
+    """
 
     finding: Finding
-    sources: Sequence[Dataset]
+    sources: tuple[Dataset, ...]
     ids: ResultIds
     context: WriterContext
+
+    @classmethod
+    def of(cls, finding: Finding, sources: Sequence[Dataset], context: WriterContext) -> Writing:
+        """Bring the sources into the finding's order, whatever order they came in, so that a re-run gives the same bytes.
+
+        Raises:
+            InputError: there is no source, or the finding read an image whose source is not there.
+        """
+        by_uid = {str(source.get("SOPInstanceUID", "")): source for source in sources}
+        missing = [uid for uid in finding.sop_instance_uids if uid not in by_uid]
+        if missing or not sources:
+            raise InputError("input_missing", f"results cannot be written without their source images: {missing[:3] or 'none given'}")
+        ordered = tuple(by_uid[uid] for uid in dict.fromkeys(finding.sop_instance_uids)) or tuple(sources)
+        return cls(finding, ordered, ResultIds.of(finding, ordered[0]), context)
 
     @property
     def source(self) -> Dataset:
         """The image that patient and study are taken from: the first."""
         return self.sources[0]
-
-    @property
-    def read(self) -> Sequence[Dataset]:
-        """The sources in the order of the mask's frames; all of them where an instance is missing."""
-        by_uid = {str(source.get("SOPInstanceUID", "")): source for source in self.sources}
-        found = [by_uid[uid] for uid in dict.fromkeys(self.finding.sop_instance_uids) if uid in by_uid]
-        return found or self.sources
 
     @property
     def multiframe(self) -> bool:
@@ -130,7 +143,8 @@ class Writing:
 def complete(result: Dataset, kind: ResultKind, sop_class_uid: str, writing: Writing) -> Dataset:
     """Add to a result everything that does not depend on its kind; what the kind has set stays.
 
-    Patient, study, series, equipment (with Contributing Equipment as IHE AIR asks), times with their zone, file meta.
+    The last thing that happens to a result. Patient, study, series, equipment (with Contributing Equipment as IHE AIR
+    asks), times with their zone, file meta.
     """
     source, model, ids, context = writing.source, writing.finding.model, writing.ids, writing.context
     carry_over(source, result)
@@ -147,7 +161,16 @@ def complete(result: Dataset, kind: ResultKind, sop_class_uid: str, writing: Wri
     processing.ContributionDescription = writable(f"Model run and result written by ptx-node {context.software_version}", source)
     result.ContributingEquipmentSequence = DicomSequence([processing, *_acquisition(source)])
     result.file_meta = _file_meta(result, context)
+    _keep_bytes(result)
     return result
+
+
+def _keep_bytes(result: Dataset) -> None:
+    """Tell the library that the data set is in its final encoding: text that came as bytes is then written as it came."""
+    correct_ambiguous_vr(result, is_little_endian=True)
+    charset = result.get("SpecificCharacterSet")
+    encodings = convert_encodings(charset) if charset else None
+    result.set_original_encoding(is_implicit_vr=False, is_little_endian=True, character_encoding=encodings)
 
 
 def _instance_number(source: Dataset) -> int:

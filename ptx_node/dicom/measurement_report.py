@@ -94,7 +94,7 @@ def _observer(writing: Writing) -> list[Dataset]:
 def _image_library(writing: Writing) -> Dataset:
     """TID 1600: every image that was looked at, also by a run that failed."""
     modality = codes.MODALITIES.get(str(writing.source.get("Modality", "")), codes.OTHER_MODALITY)
-    entries = [image(CONTAINS, None, image_reference(source)) for source in writing.read]
+    entries = [image(CONTAINS, None, image_reference(source)) for source in writing.sources]
     group = container(codes.IMAGE_LIBRARY_GROUP, [coded(HAS_ACQ_CONTEXT, codes.MODALITY, modality), *entries])
     return container(codes.IMAGE_LIBRARY, [group])
 
@@ -131,7 +131,7 @@ def _group(writing: Writing, segmentation: Dataset | None) -> Dataset:
     items += _measurements(writing)
     items.append(coded(CONTAINS, codes.PRESENCE, present))
     if segmentation is None:
-        items += [image(CONTAINS, codes.SOURCE_OF_MEASUREMENT, image_reference(source)) for source in writing.read]
+        items += [image(CONTAINS, codes.SOURCE_OF_MEASUREMENT, image_reference(source)) for source in writing.sources]
     return container(codes.MEASUREMENT_GROUP, items, template=template)
 
 
@@ -141,7 +141,7 @@ def _region(writing: Writing, segmentation: Dataset) -> tuple[str, list[Dataset]
     A frame and a segment number in one reference exclude each other (PS3.3 Table 10-3).
     """
     reference = image_reference(segmentation)
-    if len(writing.read) == 1 and not writing.multiframe:
+    if len(writing.sources) == 1 and not writing.multiframe:
         reference.ReferencedFrameNumber = 1
         template, name = "1410", codes.REFERENCED_SEGMENTATION_FRAME
     else:
@@ -154,9 +154,9 @@ def _region(writing: Writing, segmentation: Dataset) -> tuple[str, list[Dataset]
 def _masked(writing: Writing) -> Sequence[Dataset]:
     """The images that the mask touches."""
     mask = writing.finding.mask
-    if mask is None or mask.ndim == 2 or len(writing.read) != len(mask):  # noqa: PLR2004 - one plane
-        return writing.read
-    return [source for source, plane in zip(writing.read, mask, strict=True) if plane.any()]
+    if mask is None or mask.ndim == 2 or len(writing.sources) != len(mask):  # noqa: PLR2004 - one plane
+        return writing.sources
+    return [source for source, plane in zip(writing.sources, mask, strict=True) if plane.any()]
 
 
 def _measurements(writing: Writing) -> Iterable[Dataset]:
@@ -167,7 +167,7 @@ def _measurements(writing: Writing) -> Iterable[Dataset]:
     if finding.volume_ml is not None and finding.outcome is Outcome.POSITIVE:
         yield number(codes.VOLUME, finding.volume_ml, codes.MILLILITRE, _provenance(writing, _masked(writing)))
     if finding.probability is not None:
-        sources = writing.read if len(writing.read) == 1 else ()
+        sources = writing.sources if len(writing.sources) == 1 else ()
         yield number(codes.PROBABILITY, 100 * finding.probability, codes.PERCENT, _provenance(writing, sources))
 
 
@@ -185,7 +185,7 @@ def _provenance(writing: Writing, sources: Sequence[Dataset]) -> Iterable[Datase
 
 def _evidence(writing: Writing, segmentation: Dataset | None) -> DicomSequence:
     """PS3.3 C.17.2.3: every instance that the tree references, by series; all belong to one study."""
-    instances = [*writing.read, *([segmentation] if segmentation is not None else [])]
+    instances = [*writing.sources, *([segmentation] if segmentation is not None else [])]
     study = Dataset()
     study.StudyInstanceUID = str(writing.source.get("StudyInstanceUID", ""))
     series_items = []

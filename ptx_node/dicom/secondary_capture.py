@@ -14,7 +14,6 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from ptx_node.dicom import codes
-from ptx_node.dicom.carry_over import copy_element
 from ptx_node.dicom.equipment import complete, image_reference
 from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.domain.image import Volume
@@ -56,7 +55,7 @@ def secondary_capture(writing: Writing, picture: Radiograph | Volume) -> Dataset
         reference.ReferencedFrameNumber = index + 1
     ds.SourceImageSequence = DicomSequence([reference])
     ds.PatientOrientation = _orientation(source)
-    copy_element(source, ds, "BodyPartExamined")
+    ds.BodyPartExamined = "CHEST"  # also where the source does not say it: a pneumothorax is nowhere else
     return complete(ds, ResultKind.SC, SecondaryCaptureImageStorage, writing)
 
 
@@ -150,7 +149,7 @@ def _grey(picture: Radiograph | Volume, index: int | None) -> NDArray[np.uint8]:
 
 def _shown(writing: Writing, picture: Radiograph | Volume, index: int | None) -> Dataset:
     uid = picture.sop_instance_uids[min(index or 0, len(picture.sop_instance_uids) - 1)] if isinstance(picture, Volume) else ""
-    return next((source for source in writing.read if source.get("SOPInstanceUID") == uid), writing.source)
+    return next((source for source in writing.sources if source.get("SOPInstanceUID") == uid), writing.source)
 
 
 def _orientation(source: Dataset) -> list[str] | None:

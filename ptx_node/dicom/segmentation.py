@@ -50,8 +50,8 @@ def segmentation(writing: Writing) -> Dataset | None:
     mask = writing.finding.mask
     if mask is None or not mask.any():
         return None
-    volumetric = len(writing.read) > 1 or writing.multiframe
-    headers = [_header(source, volumetric=volumetric) for source in writing.read]
+    volumetric = len(writing.sources) > 1 or writing.multiframe
+    headers = [_header(source, volumetric=volumetric) for source in writing.sources]
     written = highdicom.seg.Segmentation(
         source_images=headers,
         pixel_array=np.ascontiguousarray(mask, dtype=bool),
@@ -72,11 +72,10 @@ def segmentation(writing: Writing) -> Dataset | None:
     ds = Dataset()
     ds.update(written)
     _fix_dimension_organization(ds, writing.ids.part("dimension organization"))
-    complete(ds, ResultKind.SEG, SegmentationStorage, writing)
     if not volumetric and not copy_element(writing.source, ds, "PatientOrientation"):
         # Type 2C without Image Orientation (Patient), PS3.3 C.7.6.1: empty where the source is silent
         ds.PatientOrientation = None
-    return ds
+    return complete(ds, ResultKind.SEG, SegmentationStorage, writing)
 
 
 def _segment(writing: Writing) -> highdicom.seg.SegmentDescription:

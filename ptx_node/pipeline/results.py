@@ -19,7 +19,7 @@ from ptx_node import log
 from ptx_node.db import results as rows
 from ptx_node.db.results import StoredResult
 from ptx_node.db.session import begin_read, begin_write, now
-from ptx_node.dicom.equipment import DocumentReference, ResultIds, Writing
+from ptx_node.dicom.equipment import DocumentReference, Writing
 from ptx_node.dicom.measurement_report import measurement_report
 from ptx_node.dicom.same_content import same_content
 from ptx_node.dicom.secondary_capture import secondary_capture
@@ -27,7 +27,7 @@ from ptx_node.dicom.segmentation import segmentation
 from ptx_node.dicom.uids import input_digest
 from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.domain.result_policy import ResultDestination, agree
-from ptx_node.errors import DatabaseUnavailableError, InputError
+from ptx_node.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -107,12 +107,10 @@ def encode_results(
         picture: what the model saw, for the SC.
 
     Raises:
-        InputError: there is no source, or its geometry does not allow a SEG.
+        InputError: a source image is missing, or its geometry does not allow a SEG.
     """
-    if not sources:
-        raise InputError("input_missing", "a finding without its source images cannot be written")
     wanted = frozenset(kinds)
-    writing = Writing(finding, sources, ResultIds.of(finding, sources[0]), context)
+    writing = Writing.of(finding, sources, context)
     results: list[EncodedResult] = []
     seg = segmentation(writing) if ResultKind.SEG in wanted and finding.outcome is Outcome.POSITIVE else None
     if seg is not None:
