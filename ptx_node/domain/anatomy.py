@@ -37,7 +37,14 @@ VIEW_CODES = {
 }
 FRONTAL_WORDS = re.compile(r"\b(ap|pa|frontal|frontale|face|anteroposterior|posteroanterior|antero posterior|postero anterior)\b")
 LATERAL_WORDS = re.compile(r"\b(lat|lateral|laterale|profil|lateraux)\b")
-OTHER_WORDS = re.compile(r"\b(oblique|obliques|decub|decubitus|lordotic|lordotique)\b")
+POSITION_WORDS = re.compile(r"\b(decub|decubitus|lordotic|lordotique)\b")  # said beside AP or PA, and outweigh it
+OBLIQUE_WORDS = re.compile(r"\b(oblique|obliques)\b")
+WORDS_IN_ORDER = (
+    (View.OTHER, POSITION_WORDS),
+    (View.FRONTAL, FRONTAL_WORDS),
+    (View.OTHER, OBLIQUE_WORDS),
+    (View.LATERAL, LATERAL_WORDS),
+)
 VIEW_TEXTS = ("SeriesDescription", "ProtocolName", "AcquisitionDeviceProcessingDescription")
 
 # Removed before looking for the chest: the spine is named after it.
@@ -84,12 +91,10 @@ def _view_in_words(attributes: Mapping[str, tuple[str, ...]]) -> tuple[View, str
     for keyword in ("ViewPosition", "ViewCodeSequence.CodeMeaning", *VIEW_TEXTS):
         for value in attributes.get(keyword, ()):
             words = plain(value)
-            if FRONTAL_WORDS.search(words):
-                return View.FRONTAL, f"{keyword} is {value!r}"
-            if OTHER_WORDS.search(words):
-                return View.OTHER, f"{keyword} is {value!r}"
-            if LATERAL_WORDS.search(words):
-                return View.LATERAL, f"{keyword} is {value!r}"
+            seen = f"{keyword} is {value!r}"
+            for view, pattern in WORDS_IN_ORDER:
+                if pattern.search(words):
+                    return view, seen
     return View.UNKNOWN, ""
 
 

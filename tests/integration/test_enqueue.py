@@ -486,6 +486,38 @@ def test_many_workers_make_each_job_once(node: Node) -> None:
     assert None not in node.outcomes()
 
 
+def test_closing_and_arriving_at_once_loses_nothing(node: Node) -> None:
+    """A series that is closed again and again while it arrives: its newest job has every slice, the others point onward."""
+    node.rules = rules({**CT, "quiet_s": 0})
+    arriving = threading.Event()
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            while not arriving.is_set():
+                enqueue_new(node.engine, node.store, node.rules, REQUIREMENTS, limit=3)
+                node.queue_due(1)
+        except Exception as error:  # noqa: BLE001 - handed to the test's own thread
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for one in slices(15):
+        node.receive(one)
+    arriving.set()
+    for thread in threads:
+        thread.join()
+    node.enqueue()
+    node.queue_due(1)
+    assert not errors
+    *older, newest = node.jobs()
+    assert len(node.inputs(newest.id)) == 15
+    assert (newest.state, newest.superseded_by_id) == ("queued", None)
+    assert {job.state for job in older} <= {"superseded"}
+    assert [job.superseded_by_id for job in older] == [job.id for job in [*older, newest][1:]]
+
+
 def test_routing_time_grows_with_the_series_not_its_square(sqlite_engine: Engine, tmp_path: Path) -> None:
     """Statements an instance do not grow with the size of the series that it joins."""
     node = Node(sqlite_engine, FileStore(tmp_path / "store", watermark_bytes=0))

@@ -87,6 +87,8 @@ def test_eligible(ds: Any, requirements: Requirements) -> None:
         (cr(**{**UNSTATED, "SeriesDescription": "CHEST_LAT"}), "lateral_view"),
         (cr(ViewPosition="LLD"), "unsupported_view"),
         (cr(**{**UNSTATED, "SeriesDescription": "Chest left lateral decubitus"}), "unsupported_view"),
+        (cr(**{**UNSTATED, "SeriesDescription": "CHEST AP R DECUB"}), "unsupported_view"),
+        (cr(**{**UNSTATED, "ViewPosition": "LATERAL_LEFT"}), "lateral_view"),
         (cr(BodyPartExamined="KNEE", StudyDescription=""), "not_chest"),
         (cr(**{**UNSTATED, "StudyDescription": "ABDOMEN SANS PREPARATION"}), "not_chest"),
         (cr(**{**UNSTATED, "SeriesDescription": "Épaule droite", "StudyDescription": ""}), "not_chest"),
