@@ -108,9 +108,12 @@ class Ledger:
             ticket.error = DatabaseUnavailableError(f"the database refused the row: {type(error).__name__}")
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
+        may_be_stale = self._connection is not None
         try:
             new, known = self._transaction(batch)
         except DatabaseUnavailableError:
+            if not may_be_stale:
+                raise
             # the server may only have restarted since the last commit; the insert is harmless when repeated
             new, known = self._transaction(batch)
         for ticket in batch:
@@ -167,9 +170,8 @@ class RawInsert:
     """Inserts rows unless their unique columns are there, with SQL compiled once: half the cost of a commit on SQLite."""
 
     def __init__(self, engine: Engine, table: Table, *unique: str) -> None:
-        compiled = (
-            _insert_new(engine, table, *unique).values({c.name: bindparam(c.name) for c in table.c if c.name in _WRITTEN}).compile(engine)
-        )
+        values: dict[str, Any] = {column.name: bindparam(column.name) for column in table.c if column.name in _WRITTEN}
+        compiled = _insert_new(engine, table, *unique).values(values).compile(engine)
         self._sql = str(compiled)
         self._positions = compiled.positiontup
         self._processors = [(c.name, process) for c in table.c if (process := c.type.bind_processor(engine.dialect))]

@@ -28,8 +28,6 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from sqlalchemy import func, select
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
-
 from ptx_node.db.session import begin_read, open_engine
 from ptx_node.db.tables import Instance, Table
 from ptx_node.simulator.pacs import running_pacs
