@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ptx_node.domain.finding import Laterality
 from ptx_node.domain.image import Radiograph, Volume
-from ptx_node.model.bundle import Bundle, Decision, decision_metadata, save_bundle
+from ptx_node.model.bundle import Bundle, decision_metadata, save_bundle
+from ptx_node.model.metadata import Decision
 from ptx_node.model.postprocess import drop_small, series_probability, source_masks
 from ptx_node.model.predictor import Predictor, Prepared
 from ptx_node.simulator.ct import ChestVolume
@@ -28,6 +28,7 @@ from training.train_demo import TEST_SEED, VALIDATION_SEED
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ptx_node.domain.finding import Laterality
     from ptx_node.model.network import PneumothoraxNet
     from training.train_demo import Run
 
@@ -94,7 +95,9 @@ def choose(cases: list[Case], kind: str) -> Decision:
     scores = np.array([probability_of(case, start) for case in cases])
     positives = [case for case in cases if case.laterality is not None]
     means = {limit: np.mean([case_dice(case, replace(start, pixel_threshold=limit)) for case in positives]) for limit in PIXEL_THRESHOLDS}
-    return replace(start, class_threshold=round(best_threshold(truth, scores), 3), pixel_threshold=max(means, key=lambda limit: means[limit]))
+    return replace(
+        start, class_threshold=round(best_threshold(truth, scores), 3), pixel_threshold=max(means, key=lambda limit: means[limit])
+    )
 
 
 def figures(predictor: Predictor, cases: list[Case]) -> dict[str, float]:

@@ -115,7 +115,7 @@ def batch(pool: Pool, rng: np.random.Generator, run: Run) -> tuple[Tensor, Tenso
 
 def network_of(run: Run) -> PneumothoraxNet:
     """A network with random weights."""
-    return PneumothoraxNet(run.backbone, run.decoder_channels).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return PneumothoraxNet(run.backbone, run.decoder_channels).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 def train(run: Run) -> PneumothoraxNet:
@@ -144,7 +144,7 @@ def train(run: Run) -> PneumothoraxNet:
                 class_logit_B, mask_logits_B1HW = network(images)
             loss, seen = joint_loss(class_logit_B, mask_logits_B1HW, masks)
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
             follow(average, network, min(run.ema, (step + 1) / (step + 10)))

@@ -6,12 +6,12 @@ Stored values leave here as unsigned words of their allocated size, signs and un
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
-from pydicom.pixels import iter_pixels
+from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
 from ptx_node.domain.eligibility import TRANSFER_SYNTAXES, Reason
@@ -62,7 +62,9 @@ def stored_frames(ds: Dataset) -> Iterator[Words]:
         except CODEC_FAILED as error:
             raise InputError(Reason.PIXEL_DATA_CORRUPT, f"frame {count + 1} of {ds.SOPInstanceUID}: {error}") from error
         if frame.shape != (ds.Rows, ds.Columns):
-            raise InputError(Reason.PIXEL_DATA_CORRUPT, f"{ds.SOPInstanceUID} decodes to {frame.shape}, its header says {ds.Rows} x {ds.Columns}")
+            raise InputError(
+                Reason.PIXEL_DATA_CORRUPT, f"{ds.SOPInstanceUID} decodes to {frame.shape}, its header says {ds.Rows} x {ds.Columns}"
+            )
         count += 1
         yield words(frame)
     if count < frame_count(ds):
@@ -80,10 +82,12 @@ def stored_values(ds: Dataset) -> Words:
     return next(stored_frames(ds))
 
 
-def words(frame: NDArray[np.generic]) -> Words:
+def words(frame: NDArray[Any]) -> Words:
     """The same bits as unsigned words in this machine's byte order, without a copy where they are in that order."""
     native = frame.astype(frame.dtype.newbyteorder("="), copy=False)
-    return native.view(np.uint8 if native.dtype.itemsize == 1 else np.uint16)
+    if native.dtype.itemsize == 1:
+        return native.view(np.uint8)
+    return native.view(np.uint16)
 
 
 def frame_count(ds: Dataset) -> int:
@@ -103,7 +107,9 @@ def check_pixels(ds: Dataset) -> None:
     uid = str(ds.get("SOPInstanceUID", ""))
     syntax = UID(str(getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", "")))
     if syntax not in TRANSFER_SYNTAXES:
-        raise InputError(Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"{uid} is stored in {syntax.name or 'no transfer syntax'}, which is not decoded here")
+        raise InputError(
+            Reason.UNSUPPORTED_TRANSFER_SYNTAX, f"{uid} is stored in {syntax.name or 'no transfer syntax'}, which is not decoded here"
+        )
     if "PixelData" not in ds:
         raise _without_pixels(ds, uid)
     try:
@@ -113,7 +119,9 @@ def check_pixels(ds: Dataset) -> None:
         raise InputError(Reason.UNSUPPORTED_PIXELS, f"{uid} lacks a valid image pixel description: {error}") from error
     photometric = str(ds.get("PhotometricInterpretation", ""))
     if samples != 1 or photometric not in {"MONOCHROME1", "MONOCHROME2"}:
-        raise InputError(Reason.UNSUPPORTED_PHOTOMETRIC, f"{uid} is {photometric or 'of no photometric interpretation'}, {samples} samples a pixel")
+        raise InputError(
+            Reason.UNSUPPORTED_PHOTOMETRIC, f"{uid} is {photometric or 'of no photometric interpretation'}, {samples} samples a pixel"
+        )
     if allocated not in {8, 16} or not 1 <= stored <= allocated:
         raise InputError(Reason.UNSUPPORTED_PIXELS, f"{uid} has {stored} bits stored in {allocated}")
     if rows < 1 or columns < 1:
@@ -134,13 +142,13 @@ def _check_encapsulated(ds: Dataset, uid: str, syntax: UID) -> None:
 
 
 def _without_pixels(ds: Dataset, uid: str) -> InputError:
-    """Cut inside compressed pixel data, pydicom gives the data set without that element: look at the file."""
+    """Cut inside compressed pixel data, pydicom gives a data set without that element or without any: look at the file."""
     source = getattr(ds, "filename", None)
-    if "BitsAllocated" in ds and source:
+    if source:
         try:
             with open(source, "rb") as file:  # noqa: PTH123 - pydicom gives a path-like or text
                 if PIXEL_DATA_TAG in file.read():
-                    return InputError(Reason.PIXEL_DATA_TRUNCATED, f"{uid} ends inside its pixel data")
+                    return InputError(Reason.PIXEL_DATA_TRUNCATED, f"{uid or source} ends inside its pixel data")
         except OSError:
             pass
-    return InputError(Reason.NO_PIXEL_DATA, f"{uid} has no pixel data")
+    return InputError(Reason.NO_PIXEL_DATA, f"{uid or source} has no pixel data")

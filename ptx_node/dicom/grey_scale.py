@@ -42,7 +42,7 @@ def modality_table(ds: Dataset, stored: Table) -> Table:
     if lut is not None:
         return _look_up(lut, stored)
     slope, intercept = _number(ds.get("RescaleSlope"), 1.0), _number(ds.get("RescaleIntercept"), 0.0)
-    return stored * (slope if slope != 0 else 1.0) + intercept
+    return np.asarray(stored * (slope if slope != 0 else 1.0) + intercept, dtype=np.float64)
 
 
 def padding_words(ds: Dataset, stored: Table) -> NDArray[np.bool_]:
@@ -80,7 +80,7 @@ def display_table(ds: Dataset, words: Words) -> NDArray[np.float32]:
 
 def inverted(ds: Dataset) -> bool:
     """Whether low values are bright. MONOCHROME1 with the shape INVERSE, as DX has it, is one inversion, not two."""
-    return ds.get("PhotometricInterpretation") == "MONOCHROME1" or ds.get("PresentationLUTShape") == "INVERSE"
+    return bool(ds.get("PhotometricInterpretation") == "MONOCHROME1" or ds.get("PresentationLUTShape") == "INVERSE")
 
 
 def _voi_table(ds: Dataset, values: Table) -> Table | None:

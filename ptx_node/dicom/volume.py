@@ -168,16 +168,22 @@ def _check_alike(planes: Sequence[Plane]) -> None:
     first = planes[0]
     for plane in planes:
         if plane.shape != first.shape:
-            raise InputError(Reason.INCONSISTENT_SIZES, f"{plane.sop_instance_uid} is {plane.shape}, {first.sop_instance_uid} is {first.shape}")
+            raise InputError(
+                Reason.INCONSISTENT_SIZES, f"{plane.sop_instance_uid} is {plane.shape}, {first.sop_instance_uid} is {first.shape}"
+            )
         if not np.allclose(plane.orientation, first.orientation, atol=ORIENTATION_TOLERANCE):
-            raise InputError(Reason.INCONSISTENT_ORIENTATION, f"{plane.sop_instance_uid} is oriented otherwise than {first.sop_instance_uid}")
+            raise InputError(
+                Reason.INCONSISTENT_ORIENTATION, f"{plane.sop_instance_uid} is oriented otherwise than {first.sop_instance_uid}"
+            )
 
 
 def _sorted_planes(planes: Sequence[Plane]) -> list[Plane]:
     """By place along the normal; of several at one place the first by instance number. The order given does not matter."""
     _check_alike(planes)
     places = _places(planes)
-    order = sorted(range(len(planes)), key=lambda i: (round(places[i] / SAME_PLACE_MM), planes[i].instance_number, planes[i].sop_instance_uid))
+    order = sorted(
+        range(len(planes)), key=lambda i: (round(float(places[i]) / SAME_PLACE_MM), planes[i].instance_number, planes[i].sop_instance_uid)
+    )
     kept: list[int] = []
     for index in order:
         if not kept or places[index] - places[kept[-1]] > SAME_PLACE_MM:
@@ -207,8 +213,10 @@ def _volume(planes: Sequence[Plane], sop_instance_uids: tuple[str, ...], hu_ZHW:
     first = planes[0]
     spacing, reason = slice_spacing(planes)
     in_plane = first.pixel_spacing_mm
-    if any(plane.pixel_spacing_mm != in_plane for plane in planes) or in_plane is None:
-        in_plane, reason = None, reason or (SpacingReason.UNKNOWN if in_plane is None else SpacingReason.INCONSISTENT)
+    if in_plane is None:
+        reason = reason or SpacingReason.UNKNOWN
+    elif any(plane.pixel_spacing_mm != in_plane for plane in planes):
+        in_plane, reason = None, reason or SpacingReason.INCONSISTENT
     return Volume(
         series_instance_uid=first.series_instance_uid,
         sop_instance_uids=sop_instance_uids,
@@ -226,7 +234,9 @@ def _enhanced(path: Path, header: Dataset) -> Volume:
     _check_alike(planes)
     steps = np.diff(_places(planes))
     if not (np.all(steps > SAME_PLACE_MM) or np.all(steps < -SAME_PLACE_MM)):
-        raise InputError(Reason.INCONSISTENT_SPACING, f"the frames of {planes[0].sop_instance_uid} do not follow each other along the slice normal")
+        raise InputError(
+            Reason.INCONSISTENT_SPACING, f"the frames of {planes[0].sop_instance_uid} do not follow each other along the slice normal"
+        )
     ds = read_dataset(path)
     hu_ZHW = np.empty((len(planes), *planes[0].shape), dtype=np.int16)
     for index, words_HW in enumerate(stored_frames(ds)):

@@ -12,49 +12,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from ptx_node.domain.eligibility import Requirements
-from ptx_node.domain.finding import ModelIdentity
 from ptx_node.errors import ModelError
+from ptx_node.model.metadata import METADATA, WEIGHTS, Decision, describe, read_json, verified_weights
 from ptx_node.model.network import PneumothoraxNet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-METADATA = "configs/metadata.json"
+    import torch
+
+    from ptx_node.domain.eligibility import Requirements
+    from ptx_node.domain.finding import ModelIdentity
+
 INFERENCE = "configs/inference.json"
-WEIGHTS = "models/model.safetensors"
 CARD = "docs/README.md"
 NETWORK = "ptx_node.model.network.PneumothoraxNet"
 FEATURES = 32
 """The input size is a multiple of this: the encoder halves it five times."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """How logits become an answer.
-
-    Attributes:
-        class_threshold: probability of the image or series at and above which the outcome is positive.
-        pixel_threshold: probability of a pixel above which it belongs to the mask.
-        min_pixels: smallest connected region that is kept, in pixels of the network's grid; for CT over all slices.
-        smooth_mm: CT only: slice probabilities are averaged over so much of the patient before the largest is taken.
-    """
-
-    class_threshold: float
-    pixel_threshold: float
-    min_pixels: int
-    smooth_mm: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,32 +58,15 @@ def load_bundle(folder: Path) -> Bundle:
     Raises:
         ModelError: missing, malformed, or the weights are not those that the metadata describe.
     """
-    metadata, inference = _json(folder / METADATA), _json(folder / INFERENCE)
-    weights = _bytes(folder / WEIGHTS)
+    described = describe(folder)
     try:
-        ours = metadata["ptx"]
-        stated = str(ours["weights_sha256"])
-        reads = _reads(ours["reads"])
-        size = int(ours["input_size"])
-        decision = Decision(**ours["decision"])
-        requirements = _requirements(reads, ours.get("requirements", {}))
-        arguments = _network_arguments(inference)
-        identity = ModelIdentity(str(ours["manufacturer"]), str(metadata["name"]), str(metadata["version"]), stated, device_uid(stated))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ModelError(f"{folder}: {METADATA} or {INFERENCE} lacks or has a wrong {error}. Export the bundle again") from error
-    found = hashlib.sha256(weights).hexdigest()
-    if found != stated:
-        raise ModelError(
-            f"{folder}: {WEIGHTS} has SHA-256 {found}, {METADATA} says {stated}. The weights were altered or cut: copy the bundle again"
-        )
-    if size < FEATURES or size % FEATURES:
-        raise ModelError(f"{folder}: input_size {size} is not a multiple of {FEATURES}")
-    return Bundle(identity, reads, requirements, size, decision, _network(folder, arguments, weights))
-
-
-def device_uid(weights_sha256: str) -> str:
-    """Device UID (0018,1002) of a model: of UUID form (PS3.5 B.2), the same for the same weights, another for others."""
-    return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, weights_sha256).int}"
+        arguments = _network_arguments(read_json(folder / INFERENCE))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder}: {INFERENCE} lacks or has a wrong {error}. Export the bundle again") from error
+    if described.input_size < FEATURES or described.input_size % FEATURES:
+        raise ModelError(f"{folder}: input_size {described.input_size} is not a multiple of {FEATURES}")
+    network = _network(folder, arguments, verified_weights(folder, described))
+    return Bundle(described.identity, described.reads, described.requirements, described.input_size, described.decision, network)
 
 
 def save_bundle(folder: Path, *, network: PneumothoraxNet, metadata: Mapping[str, Any], arguments: Mapping[str, Any], card: str) -> Bundle:
@@ -150,39 +116,3 @@ def _network_arguments(inference: Mapping[str, Any]) -> dict[str, Any]:
     if target != NETWORK:
         raise ValueError(f"network {target!r} (only {NETWORK} is run)")
     return {"backbone": str(definition["backbone"]), "decoder_channels": tuple(int(value) for value in definition["decoder_channels"])}
-
-
-def _reads(value: object) -> Literal["radiograph", "ct"]:
-    if value == "radiograph":
-        return "radiograph"
-    if value == "ct":
-        return "ct"
-    raise ValueError(f"reads {value!r} (radiograph or ct)")
-
-
-def _requirements(reads: Literal["radiograph", "ct"], stated: Mapping[str, Any]) -> Requirements:
-    return Requirements(
-        reads=reads,
-        min_age_years=float(stated.get("min_age_years", 0)),
-        min_rows=int(stated.get("min_rows", 1)),
-        min_columns=int(stated.get("min_columns", 1)),
-        sop_classes=frozenset(stated.get("sop_classes", ())),
-        modalities=frozenset(stated.get("modalities", ())),
-    )
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(_bytes(path))
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} is not a JSON object")
-    return content
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read: {error.strerror}. A model is a MONAI Bundle folder") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from monai.networks.nets import FlexibleUNet
+from monai.networks.nets.flexible_unet import FlexibleUNet
 from torch import Tensor, nn
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ptx_node.model.bundle import Decision
+    from ptx_node.model.metadata import Decision
     from ptx_node.model.preprocess import Letterbox
 
 SMALL_SIDE = 0.1
@@ -80,7 +80,9 @@ def columns_to_left(patient_orientation: Sequence[str]) -> bool | None:
     return None if second in {"L", "R"} else True
 
 
-def side_of_mask(mask_HW: NDArray[np.generic], patient_orientation: Sequence[str] = (), *, to_left: bool | None = None) -> Laterality | None:
+def side_of_mask(
+    mask_HW: NDArray[np.generic], patient_orientation: Sequence[str] = (), *, to_left: bool | None = None
+) -> Laterality | None:
     """Side of the patient on which a frontal picture's mask lies, by the picture's middle; weights are allowed as mask.
 
     Args:

@@ -38,7 +38,8 @@ class PleuralAir:
 
     def at(self, height: float) -> NDArray[np.float64]:
         """Depth by angle in the slice at this height."""
-        return self.depth_mm * max(0.0, 1 - abs((height - self.middle) / self.reach) ** 2.5)
+        share = max(0.0, 1 - float(abs((height - self.middle) / self.reach)) ** 2.5)
+        return np.asarray(self.depth_mm * share, dtype=np.float64)
 
 
 class ChestVolume:
@@ -110,7 +111,9 @@ class ChestVolume:
         self._put(hu_HW, self._ellipse((4, -38), (20, 26)), FAT, 3)
         return hu_HW
 
-    def _lung(self, hu_HW: Plane, mask_HW: NDArray[np.bool_], where: tuple[float, int, float], vessels: Plane, rng: np.random.Generator) -> None:
+    def _lung(
+        self, hu_HW: Plane, mask_HW: NDArray[np.bool_], where: tuple[float, int, float], vessels: Plane, rng: np.random.Generator
+    ) -> None:
         """Lung, dome of the diaphragm, heart, bullae and pleural air of one side of one slice."""
         height, side, taper = where
         radius, theta = self.polar[side]
@@ -197,7 +200,9 @@ def _pleural_air(rng: np.random.Generator, side: int) -> PleuralAir:
     size = int(rng.choice(3, p=(0.4, 0.35, 0.25)))
     depth = float(rng.uniform((5, 14, 28), (15, 32, 62))[size])
     lateral, back = rng.uniform((0, 0.2, 0.4), (0.4, 0.8, 1.0))[size], rng.uniform((0, 0, 0), (0.05, 0.25, 0.8))[size]
-    profile = np.interp(angle, (0, 45, 90, 150, 205, 240, 270, 300, 330, 360), (lateral, back, 0.7 * back, 0, 0, 0.75, 1, 1, 0.5 + 0.5 * lateral, lateral))
+    profile = np.interp(
+        angle, (0, 45, 90, 150, 205, 240, 270, 300, 330, 360), (lateral, back, 0.7 * back, 0, 0, 0.75, 1, 1, 0.5 + 0.5 * lateral, lateral)
+    )
     wobble = np.clip(1 + 0.25 * circular_smooth(rng.standard_normal(ANGLES) * 6, 16), 0.4, 1.6)
     reach = float(rng.uniform((0.12, 0.3, 0.5), (0.35, 0.6, 1.1))[size])
     return PleuralAir(side, circular_smooth(depth * profile, 8) * wobble, float(rng.uniform(0.15, 0.85)), reach)
@@ -221,7 +226,9 @@ def _segments(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np
     for side in (RIGHT, LEFT):
         for _ in range(14):
             heading = np.array([side * abs(rng.normal(0.8, 0.5)), rng.normal(0, 0.8), rng.normal(0, 1.0)])
-            stack.append((np.array([side * 30.0, rng.normal(5, 8), 0.45 * LUNG_HEIGHT_MM]), heading / np.linalg.norm(heading), rng.uniform(4, 7), 0))
+            stack.append(
+                (np.array([side * 30.0, rng.normal(5, 8), 0.45 * LUNG_HEIGHT_MM]), heading / np.linalg.norm(heading), rng.uniform(4, 7), 0)
+            )
     while stack:
         start, heading, width, generation = stack.pop()
         end = start + heading * rng.uniform(18, 38)

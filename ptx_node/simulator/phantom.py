@@ -39,10 +39,11 @@ RIGHT, LEFT = -1, 1
 """Sign of x on the picture: the patient's right is on the left of the picture."""
 
 # Right and left pleural outlines at unit scale: (distance from the midline, y) in mm, from the apex outwards and round.
+UPPER_OUTLINE = ((56, 56), (92, 72), (122, 112), (140, 165), (150, 220), (155, 270))
 OUTLINES = {
-    RIGHT: ((56, 56), (92, 72), (122, 112), (140, 165), (150, 220), (155, 270), (158, 300), (156, 322), (128, 292), (88, 274), (46, 284), (26, 232), (27, 160), (28, 96)),
-    LEFT: ((56, 56), (92, 72), (122, 112), (140, 165), (150, 220), (155, 270), (158, 304), (156, 328), (130, 300), (92, 284), (52, 294), (32, 240), (27, 160), (28, 96)),
-}  # fmt: skip
+    RIGHT: (*UPPER_OUTLINE, (158, 300), (156, 322), (128, 292), (88, 274), (46, 284), (26, 232), (27, 160), (28, 96)),
+    LEFT: (*UPPER_OUTLINE, (158, 304), (156, 328), (130, 300), (92, 284), (52, 294), (32, 240), (27, 160), (28, 96)),
+}
 LUNG_CENTRE = (88.0, 190.0)
 
 
@@ -96,9 +97,7 @@ def _pneumothorax(rng: np.random.Generator, side: int) -> Pneumothorax:
     if rng.random() < 0.12:
         profile = np.interp(angle, (-180, 20, 70, 130, 150, 180), (0, 0, 0.5, 1.0, 0.7, 0))
     else:
-        profile = np.interp(
-            angle, (-180, -95, -45, 0, 35, 90, 135, 160, 180), (0, 0, 0.55, 1, 0.95, lateral, basal, 0.3 * basal, 0)
-        )
+        profile = np.interp(angle, (-180, -95, -45, 0, 35, 90, 135, 160, 180), (0, 0, 0.55, 1, 0.95, lateral, basal, 0.3 * basal, 0))
     wobble = 1 + 0.25 * circular_smooth(rng.standard_normal(ANGLES) * 6, 14)
     return Pneumothorax(side, circular_smooth(depth * profile, 9) * np.clip(wobble, 0.4, 1.6))
 
@@ -116,9 +115,7 @@ class _Body:
     def _outline(self, side: int) -> NDArray[np.float64]:
         base = self.rng.uniform(-18, 12)
         jitter = self.rng.normal(0, 1.3, (len(OUTLINES[side]), 2))
-        points = [
-            (m + dm, y + dy + base * max(0.0, (y - 190) / 130)) for (m, y), (dm, dy) in zip(OUTLINES[side], jitter, strict=True)
-        ]
+        points = [(m + dm, y + dy + base * max(0.0, (y - 190) / 130)) for (m, y), (dm, dy) in zip(OUTLINES[side], jitter, strict=True)]
         return polar_table(points, LUNG_CENTRE, smooth_deg=6)
 
     def _polar(self, side: int) -> tuple[Plane, Plane, Plane]:
@@ -205,10 +202,11 @@ class _Body:
         """Branching vessels from both hila outwards, in mm of diameter, thinner and fainter to the outside."""
         canvas, rng = Canvas(self.grid.shape, self.grid.pixel_mm), self.rng
         shift = float(self.x_HW[0, 0] + self.grid.pixel_mm * (self.grid.shape[1] - 1) / 2), float(self.y_HW[0, 0])
-        branches: list[tuple[float, float, float, float, float, int]] = []
-        for side in (RIGHT, LEFT):
-            for heading in np.linspace(-1.35, 1.35, 9):
-                branches.append((side * 34.0, 185.0, heading + rng.normal(0, 0.12), rng.uniform(4.0, 7.0), side, 0))
+        branches: list[tuple[float, float, float, float, int, int]] = [
+            (side * 34.0, 185.0, float(heading + rng.normal(0, 0.12)), float(rng.uniform(4.0, 7.0)), side, 0)
+            for side in (RIGHT, LEFT)
+            for heading in np.linspace(-1.35, 1.35, 9)
+        ]
         for x, y, heading, width, side, generation in branches:
             length = rng.uniform(22, 40)
             bend = heading + rng.normal(0, 0.18)
@@ -216,8 +214,8 @@ class _Body:
             end = middle[0] + side * np.cos(bend) * length / 2, middle[1] + np.sin(bend) * length / 2
             canvas.line([(a - shift[0], b - shift[1]) for a, b in ((x, y), middle, end)], max(0.7, 0.7 * width), width)
             if generation < 4:
-                for fork in (rng.uniform(0.1, 0.45), -rng.uniform(0.1, 0.45)):
-                    branches.append((*end, bend + fork, width * rng.uniform(0.62, 0.82), side, generation + 1))
+                forks = float(rng.uniform(0.1, 0.45)), -float(rng.uniform(0.1, 0.45))
+                branches.extend((*end, bend + fork, width * float(rng.uniform(0.62, 0.82)), side, generation + 1) for fork in forks)
         return blur(canvas.picture())
 
     def _bones(self) -> Plane:
@@ -251,7 +249,7 @@ class _Body:
             fall = 26 + 2.8 * index + rng.normal(0, 2)
             ribs += self._tube(y - np.float32(start) + hump - np.float32(fall) * fall_back, 5.2) * step(16 - m, 2)
             if 0 < index < 8:
-                front = y - np.float32(start + fall + 6) - np.float32(38 + 3 * index) * inwards
+                front = np.asarray(y - np.float32(start + fall + 6) - np.float32(38 + 3 * index) * inwards, dtype=np.float32)
                 ribs += 0.75 * self._tube(front, 5.8) * step(74 - m, 10)
         return ribs * bounds
 
@@ -280,9 +278,17 @@ class _Body:
     def _fold(self) -> Plane:
         """A skin fold: a step that fades to one side and runs beyond the lung, without a line, vessels on both sides."""
         rng = self.rng
-        chosen, side, place, lean, amount = rng.random() < 0.25, rng.choice((RIGHT, LEFT)), rng.uniform(60, 125), rng.normal(0, 0.2), rng.uniform(4, 14)
+        chosen, side, place, lean, amount = (
+            rng.random() < 0.25,
+            rng.choice((RIGHT, LEFT)),
+            rng.uniform(60, 125),
+            rng.normal(0, 0.2),
+            rng.uniform(4, 14),
+        )
         if not chosen:
             return np.zeros(self.grid.shape, dtype=np.float32)
         distance = self.x_HW * side - np.float32(place) - (self.y_HW - 190) * np.float32(lean)
         inner = -np.minimum(distance, 0)
-        return np.asarray(amount * np.exp(-inner / 22) * (distance < 0) * step(60 - self.y_HW, 20) * step(self.y_HW - 360, 20), dtype=np.float32)
+        return np.asarray(
+            amount * np.exp(-inner / 22) * (distance < 0) * step(60 - self.y_HW, 20) * step(self.y_HW - 360, 20), dtype=np.float32
+        )

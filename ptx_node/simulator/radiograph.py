@@ -39,9 +39,7 @@ class Look:
         if rng.random() < 0.25:
             top, bottom, left, right = np.where(rng.random(4) < 0.5, rng.uniform(0, 0.06, 4), 0)
             border = (float(top), float(bottom), float(left), float(right))
-        return cls(
-            float(rng.uniform(0, 0.9)), float(rng.uniform(0, 6)), float(rng.uniform(90, 99.8)), float(rng.uniform(0.6, 1.5)), border
-        )
+        return cls(float(rng.uniform(0, 0.9)), float(rng.uniform(0, 6)), float(rng.uniform(90, 99.8)), float(rng.uniform(0.6, 1.5)), border)
 
 
 def display(thickness_HW: NDArray[np.float32], look: Look) -> NDArray[np.float32]:

@@ -95,7 +95,7 @@ def simulate_radiograph(
     seed: int,
     *,
     profile: Profile = Profile.EXPORT,
-    laterality: Laterality | None | str = "seed",
+    laterality: Laterality | str | None = "seed",
     size: tuple[int, int] | None = None,
 ) -> Study:
     """Write one frontal chest radiograph.
@@ -142,9 +142,7 @@ def simulate_hand(folder: Path, seed: int, *, size: tuple[int, int] = (900, 700)
     return _study("hand", seed, (_save(ds, folder, Profile.CR),), (ds,), (None, None), eligible=False)
 
 
-def simulate_ct(
-    folder: Path, seed: int, *, slices: int = 40, laterality: Laterality | None | str = "seed", columns: int = 512
-) -> Study:
+def simulate_ct(folder: Path, seed: int, *, slices: int = 40, laterality: Laterality | str | None = "seed", columns: int = 512) -> Study:
     """Write one axial chest CT series, uncompressed, a file a slice."""
     side = side_of_seed(seed) if laterality == "seed" else (Laterality(laterality) if laterality else None)
     patient = ChestVolume(seed, laterality=side, columns=columns)
@@ -168,7 +166,13 @@ def uid_of(*parts: object) -> str:
 
 
 def _study(
-    kind: str, seed: int, paths: tuple[Path, ...], headers: tuple[Dataset, ...], truth: tuple[Laterality | None, NDArray[np.bool_] | None], *, eligible: bool = True
+    kind: str,
+    seed: int,
+    paths: tuple[Path, ...],
+    headers: tuple[Dataset, ...],
+    truth: tuple[Laterality | None, NDArray[np.bool_] | None],
+    *,
+    eligible: bool = True,
 ) -> Study:
     first = headers[0]
     return Study(
@@ -290,11 +294,11 @@ def _pixels(ds: Dataset, shown_HW: NDArray[np.float32], bits: int, *, inverted: 
     """Image Pixel module with these brightnesses, uncompressed."""
     ds.Rows, ds.Columns = shown_HW.shape
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME1" if inverted else "MONOCHROME2"
-    ds.BitsAllocated = 8 if bits == 8 else 16  # noqa: PLR2004 - a byte
+    ds.BitsAllocated = 8 if bits == 8 else 16
     ds.BitsStored, ds.HighBit, ds.PixelRepresentation = bits, bits - 1, 0
     top = (1 << bits) - 1
     values = np.round((1 - shown_HW if inverted else shown_HW) * top)
-    ds.PixelData = values.astype("<u2" if ds.BitsAllocated == 16 else np.uint8).tobytes()  # noqa: PLR2004
+    ds.PixelData = values.astype("<u2" if ds.BitsAllocated == 16 else np.uint8).tobytes()
     ds["PixelData"].VR = "OW"
     ds.file_meta = _meta(ds, ExplicitVRLittleEndian)
 
