@@ -118,6 +118,24 @@ def test_orthanc_reports_commitment_on_a_new_association(tmp_path: Path, sqlite_
         wait_until(lambda: outbox.states()[2] == "waiting", what="the report that the result is missing")
 
 
+def test_a_pacs_that_was_away_gets_everything_once_when_it_returns(tmp_path: Path, sqlite_engine: Engine) -> None:
+    outbox, ports = Outbox(sqlite_engine, tmp_path), (free_port(), free_port())
+    policy = Policy(first_delay_s=0.05, max_delay_s=0.1)
+    destination = StorageScu("pacs", DimsePeer("127.0.0.1", ports[0], "PACS", timeout_s=2.0))
+    uids = [uid for _ in range(3) for uid in outbox.add_job("pacs").values()]
+    for _ in range(3):
+        assert deliver_due(sqlite_engine, outbox, destination, owner="test", policy=policy) == 0
+    with running_pacs(tmp_path / "pacs", ports=ports) as pacs:
+
+        def everything_committed() -> bool:
+            deliver_due(sqlite_engine, outbox, destination, owner="test", policy=policy)
+            prove_due(sqlite_engine, outbox, destination, owner="test", policy=policy)
+            return set(outbox.states()) == {"committed"}
+
+        wait_until(everything_committed, what="all results in the PACS")
+        assert sorted(item["SOPInstanceUID"] for item in pacs.instances()) == sorted(uids)
+
+
 def test_a_report_on_the_requesting_association_is_taken(tmp_path: Path) -> None:
     batch = radiograph_files(tmp_path, 2)
 
