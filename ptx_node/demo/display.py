@@ -39,22 +39,22 @@ def table(studies: Sequence[Expected], journeys: Mapping[str, Journey], sent_at:
     """One line a study."""
     view = Table(title="simulated hospital → ptx-node → PACS", title_justify="left", header_style="bold")
     view.add_column("simulated study", no_wrap=True)
-    for name in ("received", "queued", "inferred", "delivered", "proven", "seconds"):
-        view.add_column(name, justify="right")
-    view.add_column("answer")
-    view.add_column("truth")
+    for name in ("received", "queued", "inferred", "delivered", "proven"):
+        view.add_column(name, justify="right", no_wrap=True)
+    view.add_column("answer", no_wrap=True)
+    view.add_column("truth", no_wrap=True)
     for study in studies:
         journey = journeys[study.study_instance_uid]
         begun = sent_at.get(study.study_instance_uid)
         times = (journey.received_at, journey.queued_at, journey.inferred_at, journey.accepted_at, journey.committed_at)
-        steps = [_seconds(begun, moment) for moment in times]
-        last = max((moment for moment in times if moment), default=None)
-        view.add_row(study.label, *steps, _seconds(begun, last) if journey.finished else "", _answer(journey), _truth(study, journey))
+        view.add_row(study.label, *(_seconds(begun, moment) for moment in times), _answer(journey), _truth(study, journey))
+    view.caption = "seconds since the study was sent; proven: the PACS committed to keep the results, or they were found there again"
+    view.caption_justify = "left"
     return view
 
 
 def _seconds(begun: datetime | None, moment: datetime | None) -> str:
-    return POINT if begun is None or moment is None else f"{max(0.0, (moment - begun).total_seconds()):.2f}"
+    return POINT if begun is None or moment is None else f"{max(0.0, (moment - begun).total_seconds()):.1f} s"
 
 
 def _answer(journey: Journey) -> str:
@@ -62,11 +62,12 @@ def _answer(journey: Journey) -> str:
         return ", ".join(dict.fromkeys(journey.reasons))
     probability = f" {max(journey.probabilities):.3f}" if journey.probabilities else ""
     side = f" {journey.lateralities[0]}" if journey.lateralities else ""
-    reason = f" ({journey.reasons[0]})" if journey.reasons else ""
-    return f"{journey.outcomes[0]}{side}{probability}{reason}"
+    if journey.reasons:
+        return f"not read: {journey.reasons[0]}"
+    return f"{journey.outcomes[0]}{side}{probability}"
 
 
 def _truth(study: Expected, journey: Journey) -> str:
-    words = f"{study.outcome}{' ' + study.laterality if study.laterality else ''}"
+    words = "not to be read" if study.outcome == "not_eligible" else f"{study.outcome}{' ' + study.laterality if study.laterality else ''}"
     verdict = agrees(study, journey)
     return words if verdict is None else f"[green]{words} ✓[/green]" if verdict else f"[red]{words} ✗[/red]"

@@ -69,7 +69,7 @@ def _summary(kind: str, ds: Dataset) -> str:
     if kind == "seg":
         return f"{ds.get('NumberOfFrames', 1)} frame(s), {ds.Rows} x {ds.Columns}, {int(ds.pixel_array.sum())} pixels of pneumothorax"
     if kind == "sr":
-        return f"{ds.ContentTemplateSequence[0].TemplateIdentifier and 'TID ' + ds.ContentTemplateSequence[0].TemplateIdentifier}, {_texts(ds)}"
+        return f"TID {ds.ContentTemplateSequence[0].TemplateIdentifier}, {_texts(ds)}"
     return f"{ds.Rows} x {ds.Columns} RGB"
 
 

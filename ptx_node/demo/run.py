@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ptx_node.simulator.pacs import Pacs
 
 PATIENCE_S = 240.0
+WIDTH = 132
 NO_PACS = "[yellow]Orthanc is not installed, so results go to a folder. For a real PACS: apt-get install orthanc orthanc-dicomweb[/yellow]"
 
 
@@ -44,6 +45,8 @@ def run(folder: Path, *, once: bool, stop: threading.Event) -> int:
         PtxError: a part does not start, an instance is refused, or a result is missing.
     """
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=WIDTH)  # a log has no edge
     site = prepare(folder)
     with ExitStack() as stack:
         pacs = _start_pacs(site, stack, console)
@@ -109,7 +112,7 @@ def _send_and_watch(site: Site, studies: Sequence[DemoStudy], engine: Engine, co
     expected = [study.expected for study in studies]
     uids = [one.study_instance_uid for one in expected]
     begun = now()
-    with Live(console=console, refresh_per_second=8, transient=False) as live:
+    with Live(console=console, refresh_per_second=8) as live:
         while True:
             with begin_read(engine) as session:
                 seen = journeys(session, uids)
