@@ -152,3 +152,10 @@ def test_documents_stand_in_the_repository() -> None:
         "docs/conformance-statement.md",
     ):
         assert name in files
+
+
+def test_every_decision_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "decisions" / "README.md").read_text(encoding="utf-8")
+    for page in (ROOT / "docs" / "decisions").glob("*.md"):
+        title = page.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        assert page.name == "README.md" or f"- [{title}]({page.name})" in index, f"docs/decisions/README.md: add - [{title}]({page.name})"
