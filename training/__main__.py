@@ -10,6 +10,10 @@ from pathlib import Path
 
 import torch
 
+DEFAULT_MINUTES = {"cxr": 20.0, "ct": 10.0}
+JUDGED = {"cxr": {"validation_patients": 300, "test_patients": 400}, "ct": {"validation_patients": 60, "test_patients": 80}}
+"""A CT patient is many slices: fewer of them."""
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; 0 when done."""
@@ -38,7 +42,8 @@ def _demo(chosen: argparse.Namespace) -> int:
         network = network_of(run)
         network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
     else:
-        run = Run(chosen.kind, str(folder), minutes=chosen.minutes or (20.0 if chosen.kind == "cxr" else 10.0))
+        minutes = chosen.minutes or DEFAULT_MINUTES[chosen.kind]
+        run = Run(chosen.kind, str(folder), minutes=minutes, **JUDGED[chosen.kind])
         network = train(run)
     bundle, measured = export(network.eval(), run, chosen.bundle or folder / "bundle", model_version=chosen.model_version)
     print(json.dumps({"weights_sha256": bundle.identity.weights_sha256, **measured}, indent=1))
