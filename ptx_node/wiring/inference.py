@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -15,6 +14,8 @@ from ptx_node.dicom.pixels import read_radiograph
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.domain.result_policy import DestinationPolicy
+from ptx_node.errors import ModelError
+from ptx_node.log import get
 from ptx_node.model.predictor import Predictor, load_predictor
 from ptx_node.pipeline import results
 from ptx_node.pipeline.infer import Inference
@@ -24,6 +25,7 @@ from ptx_node.wiring.node import open_database, open_store
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
+    from pathlib import Path
 
     from pydicom.dataset import Dataset
     from sqlalchemy import Engine
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from ptx_node.pipeline.store import FileStore
     from ptx_node.settings import Settings
     from ptx_node.worker.doorbell import Doorbell
+
+log = get(__name__)
 
 
 @dataclass(frozen=True)
@@ -119,7 +123,11 @@ def build_inference(settings: Settings, pool: ThreadPoolExecutor, bell: Doorbell
     engine, store = open_database(settings), open_store(settings)
     predictors = Predictors(settings)
     for name in bundle_folders(settings):
-        predictors.get(name)
+        try:
+            predictors.get(name)
+        except ModelError as error:  # its jobs are quarantined with this cause; the other models go on
+            log.warning("model cannot be used", model=name, error=str(error))
+    log.info("models are loaded", models=sorted(predictors.loaded))
     return Inference(
         engine=engine,
         owner=heartbeats.process_name("infer"),

@@ -59,7 +59,7 @@ def known_models(settings: Settings) -> KnownModels:
         try:
             described[name] = describe(folder)
         except ModelError as error:
-            log.error("model cannot be used", model=name, error=str(error))
+            log.exception("model cannot be used", model=name, error=str(error))
     return KnownModels(
         {name: one.requirements for name, one in described.items()}, frozenset(one.identity.device_uid for one in described.values())
     )

@@ -98,13 +98,10 @@ def _read(unit: Sequence[_File], predictors: Predictors, settings: Settings, out
 
 def _find(unit: Sequence[_File], predictor: Predictor) -> tuple[Finding, Radiograph | Volume | None]:
     uids = tuple(one.sop_instance_uid for one in unit)
-    refusal = unit[0].refusal
+    refusal, paths = unit[0].refusal, [one.path for one in unit]
+    if refusal is not None:
+        return Finding(Outcome.NOT_ELIGIBLE, uids, predictor.identity, reason=refusal.reason, detail=refusal.detail), None
     try:
-        if isinstance(refusal, InputError):
-            raise refusal
-        if refusal is not None:
-            raise InputError(refusal.reason, refusal.detail)
-        paths = [one.path for one in unit]
         image = FileDecoder().volume(paths) if predictor.reads == "ct" else FileDecoder().radiograph(paths[0])
     except InputError as error:
         return Finding(Outcome.NOT_ELIGIBLE, uids, predictor.identity, reason=error.reason, detail=error.detail), None

@@ -68,6 +68,8 @@ class FlowStages:
             more = outcome.more
             if outcome.jobs:
                 self.bell.ring("ptx.infer")
+        if enqueue.queue_due(self.engine, self.rules):  # an expected count that was just reached does not wait for the sweep
+            self.bell.ring("ptx.infer")
 
     def infer(self) -> None:
         """Not here."""
