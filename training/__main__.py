@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 DEFAULT_MINUTES = {"cxr": 20.0, "ct": 10.0}
-JUDGED = {"cxr": {"validation_patients": 300, "test_patients": 400}, "ct": {"validation_patients": 60, "test_patients": 80}}
-"""A CT patient is many slices: fewer of them."""
+JUDGED = {"cxr": (300, 400), "ct": (60, 80)}
+"""Patients of validation and of the final test; a CT patient is many slices, hence fewer."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,7 +43,8 @@ def _demo(chosen: argparse.Namespace) -> int:
         network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
     else:
         minutes = chosen.minutes or DEFAULT_MINUTES[chosen.kind]
-        run = Run(chosen.kind, str(folder), minutes=minutes, **JUDGED[chosen.kind])
+        validation, test = JUDGED[chosen.kind]
+        run = Run(chosen.kind, str(folder), minutes=minutes, validation_patients=validation, test_patients=test)
         network = train(run)
     bundle, measured = export(network.eval(), run, chosen.bundle or folder / "bundle", model_version=chosen.model_version)
     print(json.dumps({"weights_sha256": bundle.identity.weights_sha256, **measured}, indent=1))

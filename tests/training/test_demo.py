@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +16,11 @@ from ptx_node.domain.finding import Laterality, Outcome
 from ptx_node.model.bundle import load_bundle
 from ptx_node.model.predictor import Predictor
 from ptx_node.simulator.studies import Profile, simulate_ct, simulate_radiograph
-from training.__main__ import main
-from training.export import figures, judged
+from training.export import export, figures, judged
 from training.losses import joint_loss
 from training.metrics import best_threshold, dice, roc_auc
 from training.simulated import pack
-from training.train_demo import TEST_SEED, Run, augmented, draw_radiograph, draw_slices, network_of
+from training.train_demo import TEST_SEED, Run, augmented, draw_radiograph, draw_slices, network_of, train
 
 BUNDLES = Path(ptx_node.__file__).parent / "model" / "bundles"
 UNSEEN = 30_000_001
@@ -97,17 +95,18 @@ def test_the_real_radiograph_passes_through_to_an_answer(real_files: Path, cxr: 
     assert finding.mask is None or image.image_HW.shape == finding.mask.shape
 
 
-def test_a_short_run_learns_and_exports_a_bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole command with the smallest knobs: log, knobs and a bundle that loads; the loss has fallen."""
-    from training import train_demo
-
-    small = replace(Run("cxr", ""), input_size=64, batch_size=4, warm_pool=8, pool=24, validation_patients=6, test_patients=6)
-    monkeypatch.setattr(train_demo, "Run", lambda kind, folder, minutes, **_: replace(small, kind=kind, folder=folder, minutes=minutes))
-    assert main(["demo", "--kind", "cxr", "--minutes", "0.12", "--folder", str(tmp_path)]) == 0
-    bundle = load_bundle(tmp_path / "bundle")
-    assert bundle.input_size == 64
-    knobs = json.loads((tmp_path / "run.json").read_text())
-    assert knobs["minutes"] == 0.12
+def test_a_short_run_leaves_its_knobs_and_exports_a_bundle_that_loads(tmp_path: Path) -> None:
+    small = Run(
+        "cxr", str(tmp_path), minutes=0.1, input_size=64, batch_size=4, warm_pool=8, pool=24, validation_patients=6, test_patients=6
+    )
+    before = network_of(small).state_dict()
+    network = train(small)
+    assert any(not torch.equal(before[name], value) for name, value in network.state_dict().items())
+    bundle, measured = export(network, small, tmp_path / "bundle", model_version="9")
+    assert load_bundle(tmp_path / "bundle").identity == bundle.identity
+    assert ("9", 64) == (bundle.identity.version, bundle.input_size)
+    assert measured["patients"] == 6
+    assert json.loads((tmp_path / "run.json").read_text())["minutes"] == 0.1
 
 
 @pytest.mark.parametrize(("kind", "draw"), [("cxr", draw_radiograph), ("ct", draw_slices)])
