@@ -164,7 +164,7 @@ def copy_element(source: Dataset, result: Dataset, keyword: str) -> bool:
 def writable(text: str, source: Dataset, *, length: int = 64) -> str:
     """Our own text as it can stand beside the source's: without control characters, in its character set, not too long.
 
-    Letters that the character set lacks lose their accents, or become a question mark.
+    Letters that the character set lacks lose their accents, or are left out.
     """
     clean = CONTROL.sub(" ", text).strip()[:length]
     if clean.isascii():
@@ -177,7 +177,12 @@ def writable(text: str, source: Dataset, *, length: int = 64) -> str:
             pass
         else:
             return clean
-    return unicodedata.normalize("NFKD", clean).encode("ascii", "replace").decode().replace("?", "") or "?"
+    return plain_letters(clean)
+
+
+def plain_letters(text: str) -> str:
+    """The text in ASCII: letters without their accents, what has no plain letter left out."""
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode() or "?"
 
 
 def time_zone_offset(source: Dataset) -> str | None:

@@ -120,13 +120,15 @@ class Writing:
         """Bring the sources into the finding's order, whatever order they came in, so that a re-run gives the same bytes.
 
         Raises:
-            InputError: there is no source, or the finding read an image whose source is not there.
+            InputError: no source tells patient and study, or an image that the mask belongs to is not there.
         """
         by_uid = {str(source.get("SOPInstanceUID", "")): source for source in sources}
-        missing = [uid for uid in finding.sop_instance_uids if uid not in by_uid]
-        if missing or not sources:
-            raise InputError("input_missing", f"results cannot be written without their source images: {missing[:3] or 'none given'}")
-        ordered = tuple(by_uid[uid] for uid in dict.fromkeys(finding.sop_instance_uids)) or tuple(sources)
+        ordered = tuple(by_uid[uid] for uid in dict.fromkeys(finding.sop_instance_uids) if uid in by_uid) or tuple(sources)
+        if not ordered or not ordered[0].get("StudyInstanceUID"):
+            raise InputError("unreadable_header", "without the header of a source image no result can name its patient and study")
+        if finding.mask is not None and len(ordered) < len(set(finding.sop_instance_uids)):
+            missing = sorted(set(finding.sop_instance_uids) - by_uid.keys())
+            raise InputError("input_missing", f"the mask cannot be written without all of its source images: {missing[:3]}")
         return cls(finding, ordered, ResultIds.of(finding, ordered[0]), context)
 
     @property

@@ -14,6 +14,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import SecondaryCaptureImageStorage
 
 from ptx_node.dicom import codes
+from ptx_node.dicom.carry_over import plain_letters
 from ptx_node.dicom.equipment import complete, image_reference
 from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.domain.image import Volume
@@ -69,17 +70,17 @@ def caption(finding: Finding) -> tuple[str, ...]:
     if finding.threshold is not None:
         parts.append(f"threshold {finding.threshold:.2f}")
     if finding.outcome is Outcome.POSITIVE and finding.area_mm2 is not None:
-        parts.append(f"area {finding.area_mm2 / 100:.1f} cm²")
+        parts.append(f"area {finding.area_mm2 / 100:.1f} cm2")
     if finding.outcome is Outcome.POSITIVE and finding.volume_ml is not None:
         parts.append(f"volume {finding.volume_ml:.0f} ml")
-    return (*parts, f"{finding.model.name} {finding.model.version}")
+    return (*parts, plain_letters(f"{finding.model.name} {finding.model.version}"))
 
 
 def draw(grey_HW: NDArray[np.uint8], mask: NDArray[np.bool_] | None, words: tuple[str, ...]) -> NDArray[np.uint8]:
     """The picture as (rows + strip, columns, 3) of uint8; every pixel of the image keeps its value but those of the contour."""
     rgb_HW3 = np.repeat(grey_HW[:, :, np.newaxis], 3, axis=2)
     if mask is not None and mask.any():
-        rgb_HW3[outline(mask, width=max(1, round(max(mask.shape) / 800)))] = CONTOUR_RGB
+        rgb_HW3[outline(mask, width=max(1, round(max(mask.shape) / 600)))] = CONTOUR_RGB
     return np.concatenate([rgb_HW3, _strip(grey_HW.shape[1], words)])
 
 

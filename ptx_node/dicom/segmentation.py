@@ -120,7 +120,8 @@ def _header(source: Dataset, *, volumetric: bool) -> Dataset:
             header.dir()
         ):
             raise InputError(
-                "no_geometry", f"CT instance {source.get('SOPInstanceUID')} has no position or orientation: no SEG can be written"
+                "inconsistent_orientation",
+                f"CT instance {source.get('SOPInstanceUID')} has no position or orientation: no SEG can be written",
             )
     return header
 

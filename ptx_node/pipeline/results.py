@@ -12,20 +12,23 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pydicom
+from pydicom.uid import DigitalXRayImageStorageForPresentation
 from sqlalchemy.exc import IntegrityError
 
 from ptx_node import log
 from ptx_node.db import results as rows
 from ptx_node.db.results import StoredResult
 from ptx_node.db.session import begin_read, begin_write, now
-from ptx_node.dicom.equipment import DocumentReference, Writing
+from ptx_node.dicom.equipment import DocumentReference, WriterContext, Writing
 from ptx_node.dicom.measurement_report import measurement_report
 from ptx_node.dicom.same_content import same_content
 from ptx_node.dicom.secondary_capture import secondary_capture
 from ptx_node.dicom.segmentation import segmentation
 from ptx_node.dicom.uids import input_digest
-from ptx_node.domain.finding import Outcome, ResultKind
+from ptx_node.domain.finding import Finding, Outcome, ResultKind
+from ptx_node.domain.image import Radiograph
 from ptx_node.domain.result_policy import ResultDestination, agree
 from ptx_node.errors import DatabaseUnavailableError
 
@@ -39,9 +42,8 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from ptx_node.db.tables import FindingRow
-    from ptx_node.dicom.equipment import WriterContext
-    from ptx_node.domain.finding import Finding
-    from ptx_node.domain.image import Radiograph, Volume
+    from ptx_node.domain.finding import ModelIdentity
+    from ptx_node.domain.image import Volume
     from ptx_node.domain.result_policy import DestinationPolicy
     from ptx_node.pipeline.store import Stored
 
@@ -120,6 +122,19 @@ def encode_results(
     if ResultKind.SC in wanted and finding.outcome in ANSWERED and picture is not None:
         results.append(EncodedResult(ResultKind.SC, secondary_capture(writing, picture)))
     return tuple(results)
+
+
+def warm_up(identity: ModelIdentity) -> None:
+    """Write one small finding and forget it: the first use of the DICOM libraries reads their tables, some 0.3 s."""
+    source = pydicom.Dataset()
+    source.SOPClassUID, source.SOPInstanceUID = DigitalXRayImageStorageForPresentation, "2.25.1"
+    source.StudyInstanceUID, source.SeriesInstanceUID = "2.25.2", "2.25.3"
+    source.Rows, source.Columns, source.Modality = 8, 8, "DX"
+    finding = Finding(Outcome.POSITIVE, ("2.25.1",), identity, probability=1.0, threshold=0.5, mask=np.eye(8, dtype=bool))
+    context = WriterContext("warm-up", "0", now())
+    picture = Radiograph("2.25.1", np.zeros((8, 8), dtype=np.float32), None, None)
+    for one in encode_results(finding, [source], kinds=ResultKind, context=context, picture=picture):
+        one.part10()
 
 
 def destinations_of(asked: Iterable[Mapping[str, Any]], policies: Mapping[str, DestinationPolicy]) -> tuple[ResultDestination, ...]:

@@ -23,7 +23,8 @@ Cases = dict[tuple[str, Outcome], Case]
 
 
 def encode(sources: list[Dataset], answer: Finding, context: object = CONTEXT) -> dict[ResultKind, EncodedResult]:
-    results = encode_results(answer, sources, kinds=ResultKind, context=context, picture=picture(sources))  # type: ignore[arg-type]
+    seen = picture(sources) if "Rows" in sources[0] else None
+    results = encode_results(answer, sources, kinds=ResultKind, context=context, picture=seen)  # type: ignore[arg-type]
     return {one.kind: one for one in results}
 
 
@@ -52,6 +53,13 @@ def test_a_missing_source_is_an_error_and_not_a_shifted_mask() -> None:
     sources = [make.header(ds) for ds in make.ct_series(4, size=make.Size(32, 32))]
     with pytest.raises(InputError, match="input_missing"):
         encode(sources[1:], finding(sources))
+
+
+def test_a_failure_on_a_source_that_is_not_there_is_reported_on_what_is_there() -> None:
+    sources = [make.header(ds) for ds in make.ct_series(3, size=make.Size(32, 32))]
+    assert {ResultKind.SR} == encode(sources[1:], finding(sources, Outcome.FAILED)).keys()
+    with pytest.raises(InputError, match="unreadable_header"):
+        encode([Dataset()], Finding(Outcome.FAILED, ("1.2.3",), RETRAINED))
 
 
 def test_a_rerun_keeps_every_uid_and_a_retrained_model_keeps_none() -> None:

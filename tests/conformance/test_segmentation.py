@@ -10,7 +10,7 @@ import pytest
 
 from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.errors import InputError
-from ptx_node.pipeline.results import encode_results
+from ptx_node.pipeline.results import encode_results, warm_up
 from tests import factories as make
 from tests.conformance.conftest import SOURCES, Case
 from tests.findings import CONTEXT, MODEL, finding, is_ct
@@ -108,10 +108,11 @@ def test_an_answer_is_written_in_a_small_part_of_the_time_that_it_may_take() -> 
     """400 ms is for everything from C-STORE to Orthanc; here the median of SEG and SR with bytes, 2048 x 2048."""
     sources = [make.header(make.dx(size=make.Size(2048, 2048)))]
     answer = finding(sources)
+    warm_up(answer.model)
     times = []
     for _ in range(6):
         begin = time.perf_counter()
         for one in encode_results(answer, sources, kinds=[ResultKind.SEG, ResultKind.SR], context=CONTEXT):
             one.part10()
         times.append(time.perf_counter() - begin)
-    assert sorted(times[1:])[2] < 0.1
+    assert sorted(times)[3] < 0.1
