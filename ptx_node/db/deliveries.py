@@ -2,6 +2,7 @@
 
 Claims of one destination follow one another (its row in `destination_states` is locked for that moment), so that what
 belongs to one finding is claimed together; claims of different destinations never wait for each other.
+Rows are locked in one order everywhere: destination, jobs, deliveries.
 """
 
 from __future__ import annotations

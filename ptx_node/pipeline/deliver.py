@@ -186,11 +186,11 @@ def _send(files: ResultFiles, destination: Destination, claimed: Sequence[Claime
 def _settle(engine: Engine, name: str, lease: deliveries.Lease, policy: Policy, answers: dict[int, Answer]) -> int:
     moment = now()
     with begin_write(engine) as session:
+        destinations.let_go(session, name)
         held = deliveries.lock_held(session, lease.owner)
         for delivery_id, delivery in held.items():
             apply_answer(delivery, answers[delivery_id], moment, policy)
             release(delivery)
-        destinations.let_go(session, name)
         deliveries.stamp_jobs(session, {delivery.job_id for delivery in held.values()})
         settled = sum(delivery.state != DeliveryState.WAITING for delivery in held.values())
     if len(held) < len(answers):
@@ -236,8 +236,8 @@ def _postpone(engine: Engine, name: str, lease: deliveries.Lease, policy: Policy
     """Nothing got through: hold the whole destination back, so that its backlog costs one attempt, not thousands."""
     moment = now()
     with begin_write(engine) as session:
-        held = deliveries.lock_held(session, lease.owner)
         state = destinations.lock_destination(session, name)
+        held = deliveries.lock_held(session, lease.owner)
         retry_at = moment + policy.delay(state.failures + 1)
         for delivery in held.values():
             postpone(delivery, retry_at, moment, error)
