@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydicom import uid as sop_class
 from pydicom._uid_dict import UID_dictionary
@@ -146,7 +146,7 @@ def agree(proposal: Proposal, *, max_pdu: int) -> Agreement:
     """Accept what we serve of what the peer proposes.
 
     Asynchronous operations, extended and user identity items are not answered: the defaults hold (PS3.7 D.3.3).
-    Role selection is answered with the default roles where it is asked for.
+    Role selection is answered with the default roles, but for Storage Commitment: who reports on our deliveries is its SCP.
     """
     request = proposal.primitive
     roles: dict[UID, tuple[bool | None, bool | None]] = {}
@@ -156,7 +156,7 @@ def agree(proposal: Proposal, *, max_pdu: int) -> Agreement:
             roles[UID(str(item.sop_class_uid))] = (item.scu_role, item.scp_role)
         elif isinstance(item, MaximumLengthNotification):
             peer_max_pdu = item.maximum_length_received or 0
-    contexts, role_items = negotiate_as_acceptor(request.presentation_context_definition_list, _supported(), roles)
+    contexts, role_items = negotiate_as_acceptor(request.presentation_context_definition_list, supported_contexts(), roles)
     answer = A_ASSOCIATE()
     answer.application_context_name = UID(APPLICATION_CONTEXT)
     answer.calling_ae_title, answer.called_ae_title = request.calling_ae_title, request.called_ae_title
@@ -186,7 +186,9 @@ def transfer_syntaxes() -> tuple[str, ...]:
 
 
 @cache
-def _supported() -> list[Any]:
+def supported_contexts() -> list[PresentationContext]:
+    """What the node serves. Called once before forking, so that the processes share it."""
+
     def context(uid: str, syntaxes: Sequence[str]) -> PresentationContext:
         one = PresentationContext()
         one.abstract_syntax = UID(uid)
@@ -196,4 +198,5 @@ def _supported() -> list[Any]:
 
     storage = [context(uid, transfer_syntaxes()) for uid in STORAGE_CLASSES]
     commitment = context(STORAGE_COMMITMENT, PREFERRED_SYNTAXES)
+    commitment.scu_role = commitment.scp_role = True
     return [context(VERIFICATION, (*PREFERRED_SYNTAXES, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")), commitment, *storage]

@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 from ptx_node import log
+from ptx_node.inbound.negotiation import supported_contexts
 from ptx_node.inbound.storage_scp import StorageScp, listen, terms_of, tls_context
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def serve(
     Raises:
         OSError: the port cannot be bound.
     """
+    supported_contexts()
     tls_context(dicom.tls)  # a wrong certificate is reported before anything starts
     listener = listen(dicom.host, dicom.port)
     port = int(listener.getsockname()[1])

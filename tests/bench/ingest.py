@@ -31,20 +31,20 @@ from sqlalchemy import func, select
 from ptx_node.db.session import begin_read, open_engine
 from ptx_node.db.tables import Instance, Table
 from ptx_node.simulator.pacs import running_pacs
-from ptx_node.simulator.processes import free_port, port_answers, running
+from ptx_node.simulator.processes import free_port, port_answers, running, wait_until
 from tests.integration.scp_parts import scp_processes
 
 NODELAY = {"TCP_NODELAY": "1"}
 BARE = """
 import os, sys
 from pathlib import Path
-from pynetdicom import AE, evt, AllStoragePresentationContexts
+from pynetdicom import AE, evt, AllStoragePresentationContexts, build_context
 folder = Path(sys.argv[2])
 def store(event):
     with open(folder / event.request.AffectedSOPInstanceUID, "wb") as file:
         file.write(event.encoded_dataset()); file.flush(); os.fsync(file.fileno())
     return 0x0000
-ae = AE("BARE"); ae.supported_contexts = AllStoragePresentationContexts; ae.maximum_pdu_size = 131072
+ae = AE("BARE"); ae.supported_contexts = [*AllStoragePresentationContexts, build_context('1.2.840.10008.1.1')]; ae.maximum_pdu_size = 131072
 ae.start_server(("127.0.0.1", int(sys.argv[1])), evt_handlers=[(evt.EVT_C_STORE, store)])
 """
 
@@ -91,6 +91,13 @@ def send(port: int, folders: list[Path]) -> float:
     if any(codes):
         raise SystemExit(f"dcmsend ended with {codes}")
     return seconds
+
+
+def wait_for_echo(port: int) -> None:
+    """Return when the receiver answers C-ECHO on eight associations in a row: each of its processes has started."""
+    for _ in range(8):
+        command = ["/usr/bin/echoscu", "-aec", "PTX", "127.0.0.1", str(port)]
+        wait_until(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0, what="C-ECHO")
 
 
 Receiver = Callable[[Path], AbstractContextManager[tuple[int, Callable[[], int]]]]
@@ -157,6 +164,7 @@ def measure_speed(work: Path, *, runs: int, count: int, names: list[str]) -> dic
             for case, associations in CASES.items():
                 empty = work / "receiver"
                 with RECEIVERS[name](empty) as (port, held):
+                    wait_for_echo(port)
                     seconds[name][case].append(send(port, folders[:associations]))
                     if held() != associations * count:
                         raise SystemExit(f"{name} holds {held()} instances after {associations * count} were sent")
@@ -173,6 +181,7 @@ def measure_memory(work: Path, *, total: int) -> dict[str, float]:
     engine = open_engine(url)
     Table.metadata.create_all(engine)
     with scp_processes(url, empty / "store", ring=True) as (port, pid):
+        wait_for_echo(port)
         while sent < total:
             folders = [work / "memory" / str(number) for number in range(2)]
             for folder in folders:
