@@ -13,6 +13,7 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from ptx_node.dicom.identity import uid_problem
 from ptx_node.errors import DatabaseUnavailableError
+from ptx_node.inbound.commitment_report_scp import take_commitment_report
 from ptx_node.pipeline.commitment import record_commitment_request
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class DurableCommitmentScp:
         except DatabaseUnavailableError:
             return PROCESSING_FAILURE, "the database does not answer"
         return (SUCCESS, "") if ours else (INVALID_ARGUMENT, "Transaction UID belongs to another application entity")
+
+    def report(self, transfer_syntax_uid: str, data_set: bytes) -> tuple[int, str]:
+        """Keep a peer's report on our deliveries; returns the N-EVENT-REPORT status and a comment."""
+        return take_commitment_report(self._engine, transfer_syntax_uid, data_set)
 
 
 def _read_request(data_set: bytes, transfer_syntax_uid: str) -> tuple[str, list[dict[str, str]]]:

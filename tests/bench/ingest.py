@@ -95,8 +95,8 @@ def send(port: int, folders: list[Path]) -> float:
 
 def wait_for_echo(port: int) -> None:
     """Return when the receiver answers C-ECHO on eight associations in a row: each of its processes has started."""
+    command = ["/usr/bin/echoscu", "-aec", "PTX", "127.0.0.1", str(port)]
     for _ in range(8):
-        command = ["/usr/bin/echoscu", "-aec", "PTX", "127.0.0.1", str(port)]
         wait_until(lambda: subprocess.run(command, capture_output=True, check=False).returncode == 0, what="C-ECHO")
 
 
