@@ -134,6 +134,14 @@ def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def tiny_bundles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small model bundles of random weights that answer positive: for tests of everything but the model."""
+    from tests.node import write_bundles  # noqa: PLC0415 - torch, only where a test asks for it
+
+    return write_bundles(tmp_path_factory.mktemp("bundles"))
+
+
 @pytest.fixture
 def redis_url(tmp_path: Path) -> Iterator[str]:
     """A real, empty Redis."""

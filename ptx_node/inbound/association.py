@@ -39,17 +39,20 @@ logger = log.get(__name__)
 
 LONGEST_PROPOSAL_BYTES = 1_000_000
 LONGEST_COMMAND_BYTES = 65_536
-LONGEST_ACTION_BYTES = 64_000_000
+LONGEST_INFORMATION_BYTES = 64_000_000
 UNRECOGNISED_OPERATION = 0x0211
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 CLOSE_WAIT_S = 2.0
 
 
 class CommitmentScp(Protocol):
-    """Takes a Storage Commitment request; see `ptx_node.inbound.commitment_scp`."""
+    """Storage Commitment in both directions; see `ptx_node.inbound.commitment_scp`."""
 
     def action(self, origin: Origin, request: CommandSet, transfer_syntax_uid: str, data_set: bytes) -> tuple[int, str]:
         """Make the request durable; returns the N-ACTION status and a comment."""
+
+    def report(self, transfer_syntax_uid: str, data_set: bytes) -> tuple[int, str]:
+        """Keep a peer's report on what we asked of it; returns the N-EVENT-REPORT status and a comment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ class Association:
         self._request: CommandSet | None = None
         self._context_id = 0
         self._reception: Reception | None = None
-        self._action: bytearray | None = None
+        self._information: bytearray | None = None
         self._stored = 0
         self._refused = 0
         self.busy = False
@@ -100,14 +103,18 @@ class Association:
                 self._serve()
         except PeerGoneError as error:
             ending = f"peer gone: {error}"
+            if self._reception is not None:
+                self._note("association_aborted", f"{error}; the instance on its way was let go")
             if self.draining:
                 self._send_abort(0)
         except IdleError:
             ending = f"silent for {self._terms.idle_timeout_s:g} s"
             self._send_abort(0)
+            self._note("association_idle", f"{ending} (dicom.idle_timeout_s)")
         except PduError as error:
             ending = f"protocol error: {error}"
             self._send_abort(error.reason)
+            self._note("protocol_error", str(error))
         except Exception:  # the SCP's last line: one association may fail, the receiver may not
             logger.exception("association failed", calling_ae=self._origin.calling_ae, peer_address=self._address)
             ending = "internal error"
@@ -117,6 +124,10 @@ class Association:
                 self._reception.abort()
             close_after_reply(self._sock, wait_s=CLOSE_WAIT_S if ending != "released" else 0.2)
             self._log_end(ending)
+
+    def _note(self, reason: str, detail: str) -> None:
+        """Leave a trace of an association that did not end well, for people."""
+        self._receiver.refusals.note(self._origin, status="A-ABORT", reason=reason, detail=detail)
 
     def drain(self) -> None:
         """Called from another thread at shutdown: an instance on its way is finished, then the peer is aborted."""
@@ -225,8 +236,8 @@ class Association:
                     sop_instance_uid=request.sop_instance_uid,
                     transfer_syntax_uid=transfer_syntax,
                 )
-            elif request.command_field == Command.N_ACTION_RQ and abstract_syntax == STORAGE_COMMITMENT:
-                self._action = bytearray()
+            elif request.command_field in (Command.N_ACTION_RQ, Command.N_EVENT_REPORT_RQ) and abstract_syntax == STORAGE_COMMITMENT:
+                self._information = bytearray()
         elif request.command_field == Command.C_ECHO_RQ and abstract_syntax == VERIFICATION:
             self._answer(request, Status.SUCCESS, "")
         else:
@@ -238,10 +249,10 @@ class Association:
             raise PduError(5, "a data set without its command")
         if self._reception is not None:
             self._reception.write(fragment)
-        elif self._action is not None:
-            self._action += fragment
-            if len(self._action) > LONGEST_ACTION_BYTES:
-                raise PduError(6, "an N-ACTION data set of more than 64 MB")
+        elif self._information is not None:
+            self._information += fragment
+            if len(self._information) > LONGEST_INFORMATION_BYTES:
+                raise PduError(6, "a Storage Commitment data set of more than 64 MB")
         if last:
             self._request = None
             self._end(request)
@@ -250,10 +261,9 @@ class Association:
         if self._reception is not None:
             reception, self._reception = self._reception, None
             self._answer(request, *self._store(request, reception))
-        elif self._action is not None:
-            data_set, self._action = bytes(self._action), None
-            transfer_syntax = self._contexts[self._context_id][1]
-            self._answer(request, *self._commitment.action(self._origin, request, transfer_syntax, data_set))
+        elif self._information is not None:
+            data_set, self._information = bytes(self._information), None
+            self._answer(request, *self._commit(request, self._contexts[self._context_id][1], data_set))
         else:
             self._answer(request, UNRECOGNISED_OPERATION, "not served in this presentation context")
 
@@ -273,6 +283,12 @@ class Association:
         else:
             self._refused += 1
         return receipt.status, f"{receipt.reason}: {receipt.detail}" if receipt.reason else ""
+
+    def _commit(self, request: CommandSet, transfer_syntax_uid: str, data_set: bytes) -> tuple[int, str]:
+        """Storage Commitment (PS3.4 J): a peer asks it of us, or reports on what we asked of it."""
+        if request.command_field == Command.N_EVENT_REPORT_RQ:
+            return self._commitment.report(transfer_syntax_uid, data_set)
+        return self._commitment.action(self._origin, request, transfer_syntax_uid, data_set)
 
     def _answer(self, request: CommandSet, status: int, comment: str) -> None:
         send(self._sock, encode_response(request, status, comment=comment, context_id=self._context_id))

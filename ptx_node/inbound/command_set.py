@@ -19,6 +19,7 @@ class Command(IntEnum):
     C_STORE_RSP = 0x8001
     C_ECHO_RQ = 0x0030
     C_ECHO_RSP = 0x8030
+    N_EVENT_REPORT_RQ = 0x0100
     N_ACTION_RQ = 0x0130
     N_ACTION_RSP = 0x8130
     C_CANCEL_RQ = 0x0FFF
@@ -41,6 +42,7 @@ class CommandSet:
     sop_class_uid: str
     sop_instance_uid: str
     action_type_id: int
+    event_type_id: int = 0
 
 
 def decode_command(data: bytes | memoryview) -> CommandSet:
@@ -77,6 +79,7 @@ def decode_command(data: bytes | memoryview) -> CommandSet:
         sop_class_uid=uid(0x0002, 0x0003),
         sop_instance_uid=uid(0x1000, 0x1001),
         action_type_id=number(0x1008),
+        event_type_id=number(0x1002),
     )
 
 
@@ -96,6 +99,8 @@ def encode_response(request: CommandSet, status: int, *, comment: str = "", cont
         elements.append(_text(0x0902, comment[:LONGEST_COMMENT].replace("\\", "/"), pad=b" "))
     if request.sop_instance_uid:
         elements.append(_text(0x1000, request.sop_instance_uid))
+    if request.event_type_id:
+        elements.append(_number(0x1002, request.event_type_id))
     if request.action_type_id:
         elements.append(_number(0x1008, request.action_type_id))
     body = b"".join(elements)
