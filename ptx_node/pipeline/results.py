@@ -130,6 +130,8 @@ def warm_up(identity: ModelIdentity) -> None:
     source.SOPClassUID, source.SOPInstanceUID = DigitalXRayImageStorageForPresentation, "2.25.1"
     source.StudyInstanceUID, source.SeriesInstanceUID = "2.25.2", "2.25.3"
     source.Rows, source.Columns, source.Modality = 8, 8, "DX"
+    source.SpecificCharacterSet, source.PatientName, source.PatientAge, source.Manufacturer = "ISO_IR 100", "Warm^Up", "001Y", "-"
+    source.StudyDate, source.StudyTime = "20000101", "000000"
     finding = Finding(Outcome.POSITIVE, ("2.25.1",), identity, probability=1.0, threshold=0.5, mask=np.eye(8, dtype=bool))
     context = WriterContext("warm-up", "0", now())
     picture = Radiograph("2.25.1", np.zeros((8, 8), dtype=np.float32), None, None)
