@@ -139,8 +139,6 @@ def export(network: PneumothoraxNet, run: Run, folder: Path, *, model_version: s
 
 def _metadata(run: Run, decision: Decision, model_version: str) -> dict[str, Any]:
     cxr = run.kind == "cxr"
-    image = {"type": "image", "format": "magnitude" if cxr else "hounsfield", "modality": "CR" if cxr else "CT", "num_channels": 1}
-    shape = [run.input_size, run.input_size]
     return {
         "schema": "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20220324.json",
         "version": model_version,
@@ -157,37 +155,27 @@ def _metadata(run: Run, decision: Decision, model_version: str) -> dict[str, Any
         "data_source": "ptx_node.simulator: a simple chest phantom, no data of any person",
         "data_type": "simulated",
         "intended_use": "Trying the node. Not for clinical use; figures on phantoms say nothing about patients.",
-        "network_data_format": {
-            "inputs": {
-                "image": {
-                    **image,
-                    "spatial_shape": shape,
-                    "dtype": "float32",
-                    "value_range": [-5, 5] if cxr else [-1, 1],
-                    "is_patch_data": False,
-                    "channel_def": {"0": "image"},
-                }
-            },
-            "outputs": {
-                "class_logit": {"type": "probabilities", "format": "logit", "num_channels": 1},
-                "mask_logits": {
-                    "type": "image",
-                    "format": "segmentation",
-                    "num_channels": 1,
-                    "spatial_shape": shape,
-                    "dtype": "float32",
-                    "value_range": [],
-                    "is_patch_data": False,
-                    "channel_def": {"0": "pneumothorax logit"},
-                },
-            },
-        },
+        "network_data_format": _formats(run),
         "ptx": {
             "manufacturer": MANUFACTURER,
             "reads": "radiograph" if cxr else "ct",
             "input_size": run.input_size,
             "decision": decision_metadata(decision),
             "requirements": {"min_age_years": 15, "min_rows": run.input_size, "min_columns": run.input_size},
+        },
+    }
+
+
+def _formats(run: Run) -> dict[str, Any]:
+    """Inputs and outputs of the network in MONAI's words."""
+    cxr, shape = run.kind == "cxr", [run.input_size, run.input_size]
+    square = {"type": "image", "num_channels": 1, "spatial_shape": shape, "dtype": "float32", "is_patch_data": False}
+    image = {"format": "magnitude" if cxr else "hounsfield", "modality": "CR" if cxr else "CT", "value_range": [-5, 5] if cxr else [-1, 1]}
+    return {
+        "inputs": {"image": {**square, **image, "channel_def": {"0": "image"}}},
+        "outputs": {
+            "class_logit": {"type": "probabilities", "format": "logit", "num_channels": 1},
+            "mask_logits": {**square, "format": "segmentation", "value_range": [], "channel_def": {"0": "pneumothorax logit"}},
         },
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
@@ -57,7 +58,9 @@ class Pool:
     def __init__(self, draw: Callable[[int], list[Example]], first_seed: int, limit: int, processes: int = 1) -> None:
         self.examples: list[Example] = []
         self._draw, self._seed, self._limit = draw, first_seed, limit
-        self._executor = ProcessPoolExecutor(processes, initializer=lower_priority)
+        # Not forked: this process already runs torch's threads, whose locks a fork would copy as they are.
+        context = multiprocessing.get_context("spawn")
+        self._executor = ProcessPoolExecutor(processes, mp_context=context, initializer=lower_priority)
         self._running: set[Future[list[Example]]] = set()
 
     def grow(self, at_least: int = 0) -> None:

@@ -60,7 +60,7 @@ def load_predictor(folder: Path, *, device: str = "auto", torch_threads: int = 0
     Raises:
         ModelError: the bundle cannot be used, or the device is not there.
     """
-    torch.set_num_threads(torch_threads or os.cpu_count() or 1)
+    torch.set_num_threads(torch_threads or len(os.sched_getaffinity(0)))
     predictor = Predictor(load_bundle(folder), choose_device(device), batch_size)
     predictor.warm_up()
     return predictor

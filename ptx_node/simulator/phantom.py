@@ -79,8 +79,7 @@ def frontal(seed: int, *, laterality: Laterality | None, rows: int = 512, column
     field_mm = max(FIELD_MM, NARROWEST_MM * rows / columns)
     pixel_mm = field_mm / rows / scale
     grid = Grid.make(rows, columns, pixel_mm, rotation_deg=rng.uniform(-3, 3))
-    grid.x_HW.__iadd__(np.float32(rng.uniform(-10, 10)))
-    grid.y_HW.__iadd__(np.float32(rng.uniform(-14, 14) - (field_mm / scale - FIELD_MM) / 2))
+    grid = grid.moved(rng.uniform(-10, 10), rng.uniform(-14, 14) - (field_mm / scale - FIELD_MM) / 2)
     sides = {Laterality.RIGHT: (RIGHT,), Laterality.LEFT: (LEFT,), Laterality.BILATERAL: (RIGHT, LEFT), None: ()}[laterality]
     airs = [_pneumothorax(rng, side) for side in sides]
     body = _Body(rng, grid)

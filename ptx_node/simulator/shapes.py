@@ -40,6 +40,10 @@ class Grid:
         y_HW = sin * x_W[None, :] + cos * (y_H[:, None] - middle) + middle
         return cls(x_HW.astype(np.float32), y_HW.astype(np.float32), pixel_mm)
 
+    def moved(self, x_mm: float, y_mm: float) -> Grid:
+        """The same pixels over another part of the phantom."""
+        return Grid(self.x_HW + np.float32(x_mm), self.y_HW + np.float32(y_mm), self.pixel_mm)
+
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
