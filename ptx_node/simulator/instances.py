@@ -85,6 +85,7 @@ def radiograph_dataset(shown_HW: NDArray[np.float32], profile: Profile, name: st
     }[profile]
     ds = common_attributes(name, seed, sop_class, "DX" if profile is Profile.DX else "CR")
     bits = {Profile.EXPORT: 8, Profile.DX: 12, Profile.CR: 10}[profile]
+    ds.ViewPosition = ("PA", "AP")[seed % 2]
     ds.PatientOrientation = "" if profile is Profile.EXPORT else ["L", "F"]
     _pixels(ds, shown_HW, bits, inverted=profile is Profile.DX)
     if profile is Profile.EXPORT:
@@ -113,7 +114,8 @@ def _dx_attributes(ds: Dataset) -> None:
     ds.WindowCenter, ds.WindowWidth = 2048, 4096
     ds.AcquisitionContextSequence = []
     ds.AnatomicRegionSequence = [_code("51185008", "SCT", "Chest")]
-    ds.ViewCodeSequence = [_code("399348003", "SCT", "antero-posterior")]
+    view = ("272479007", "postero-anterior") if ds.ViewPosition == "PA" else ("399348003", "antero-posterior")
+    ds.ViewCodeSequence = [_code(view[0], "SCT", view[1])]
     ds.ViewCodeSequence[0].ViewModifierCodeSequence = []
 
 

@@ -86,7 +86,6 @@ def simulate_radiograph(
         mask = np.asarray(Image.fromarray(mask).resize((columns, rows), Image.Resampling.NEAREST))
     shown = display(thickness, _look(seed))
     ds = radiograph_dataset(shown, profile, f"{profile}/{seed}/{side}/{rows}x{columns}", seed)
-    ds.ViewPosition = ("PA", "AP")[seed % 2]
     set_spacing(ds, profile, drawn.pixel_mm * (rows // times) / rows)
     path = save_instance(ds, folder, profile)
     return _study(profile, seed, (path,), (ds,), (drawn.laterality, mask if drawn.laterality else None))
