@@ -137,6 +137,12 @@ class Writing:
         return self.sources[0]
 
     @property
+    def volumetric(self) -> bool:
+        """Whether the mask is a stack of planes (CT), also of a single one."""
+        mask = self.finding.mask
+        return mask is not None and mask.ndim == 3  # noqa: PLR2004 - slices, rows, columns
+
+    @property
     def multiframe(self) -> bool:
         """Whether one instance holds several frames (Enhanced CT)."""
         return int(self.source.get("NumberOfFrames") or 1) > 1

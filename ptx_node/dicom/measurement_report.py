@@ -141,12 +141,12 @@ def _region(writing: Writing, segmentation: Dataset) -> tuple[str, list[Dataset]
     A frame and a segment number in one reference exclude each other (PS3.3 Table 10-3).
     """
     reference = image_reference(segmentation)
-    if len(writing.sources) == 1 and not writing.multiframe:
-        reference.ReferencedFrameNumber = 1
-        template, name = "1410", codes.REFERENCED_SEGMENTATION_FRAME
-    else:
+    if writing.volumetric:
         reference.ReferencedSegmentNumber = 1
         template, name = "1411", codes.REFERENCED_SEGMENT
+    else:
+        reference.ReferencedFrameNumber = 1
+        template, name = "1410", codes.REFERENCED_SEGMENTATION_FRAME
     sources = [image(CONTAINS, codes.SOURCE_IMAGE_FOR_SEGMENTATION, image_reference(source)) for source in _masked(writing)]
     return template, [image(CONTAINS, name, reference), *sources]
 

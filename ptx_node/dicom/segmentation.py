@@ -19,9 +19,11 @@ from ptx_node.dicom.carry_over import copy_element, writable
 from ptx_node.dicom.equipment import complete
 from ptx_node.dicom.uids import derived_uid
 from ptx_node.domain.finding import ResultKind
-from ptx_node.errors import InputError
+from ptx_node.errors import InputError, PermanentError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ptx_node.dicom.equipment import Writing
 
 GEOMETRY = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness", "SpacingBetweenSlices")
@@ -46,13 +48,29 @@ def segmentation(writing: Writing) -> Dataset | None:
 
     Raises:
         InputError: a CT slice carries no position or orientation, so its frames have no place.
+        PermanentError: the sources do not fit together or the mask (sizes, SOP class).
     """
     mask = writing.finding.mask
     if mask is None or not mask.any():
         return None
-    volumetric = len(writing.sources) > 1 or writing.multiframe
-    headers = [_header(source, volumetric=volumetric) for source in writing.sources]
-    written = highdicom.seg.Segmentation(
+    headers = [_header(source, volumetric=writing.volumetric) for source in writing.sources]
+    try:
+        written = _write(headers, mask, writing)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        uid = writing.source.get("SOPInstanceUID")
+        raise PermanentError(f"no SEG can be written on {uid}: {error}. Leave 'seg' out of the rule, or report the image") from error
+    ds = Dataset()
+    ds.update(written)
+    _fix_dimension_organization(ds, writing.ids.part("dimension organization"))
+    if not writing.volumetric and not copy_element(writing.source, ds, "PatientOrientation"):
+        # Type 2C without Image Orientation (Patient), PS3.3 C.7.6.1: empty where the source is silent
+        ds.PatientOrientation = None
+    return complete(ds, ResultKind.SEG, SegmentationStorage, writing)
+
+
+def _write(headers: list[Dataset], mask: NDArray[np.bool_], writing: Writing) -> Dataset:
+    """The library's part; equipment and numbers are placeholders that `complete` replaces."""
+    written: Dataset = highdicom.seg.Segmentation(
         source_images=headers,
         pixel_array=np.ascontiguousarray(mask, dtype=bool),
         segmentation_type="BINARY",
@@ -69,13 +87,7 @@ def segmentation(writing: Writing) -> Dataset | None:
         content_label="PNEUMOTHORAX",
         content_description="Pneumothorax, segmented by an algorithm",
     )
-    ds = Dataset()
-    ds.update(written)
-    _fix_dimension_organization(ds, writing.ids.part("dimension organization"))
-    if not volumetric and not copy_element(writing.source, ds, "PatientOrientation"):
-        # Type 2C without Image Orientation (Patient), PS3.3 C.7.6.1: empty where the source is silent
-        ds.PatientOrientation = None
-    return complete(ds, ResultKind.SEG, SegmentationStorage, writing)
+    return written
 
 
 def _segment(writing: Writing) -> highdicom.seg.SegmentDescription:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ptx_node.domain.finding import Outcome, ResultKind
-from ptx_node.errors import InputError
+from ptx_node.errors import InputError, PermanentError
 from ptx_node.pipeline.results import encode_results, warm_up
 from tests import factories as make
 from tests.conformance.conftest import SOURCES, Case
@@ -102,6 +102,23 @@ def test_a_ct_series_without_positions_is_refused_with_a_coded_reason() -> None:
     sources = [make.header(ds) for ds in make.ct_series(4, ImagePositionPatient=make.ABSENT)]
     with pytest.raises(InputError, match="no position or orientation"):
         encode_results(finding(sources), sources, kinds=[ResultKind.SEG], context=CONTEXT)
+
+
+def test_a_ct_series_of_one_slice_keeps_its_place() -> None:
+    sources = [make.header(make.ct_series(1)[0])]
+    mask = make.pneumothorax(make.Size(128, 128))[None]
+    seg, report = encode_results(finding(sources, mask=mask), sources, kinds=[ResultKind.SEG, ResultKind.SR], context=CONTEXT)
+    (frame,) = seg.dataset.PerFrameFunctionalGroupsSequence
+    assert sources[0].ImagePositionPatient == frame.PlanePositionSequence[0].ImagePositionPatient
+    (groups,) = [item for item in report.dataset.ContentSequence if item.ConceptNameCodeSequence[0].CodeValue == "126010"]
+    assert "1411" == groups.ContentSequence[0].ContentTemplateSequence[0].TemplateIdentifier
+
+
+def test_sources_of_different_sizes_are_one_clear_error() -> None:
+    sources = [make.header(make.ct_series(2)[0]), make.header(make.ct_series(2, size=make.Size(64, 64))[1])]
+    mask = np.ones((2, 128, 128), dtype=bool)
+    with pytest.raises(PermanentError, match="no SEG can be written"):
+        encode_results(finding(sources, mask=mask), sources, kinds=[ResultKind.SEG], context=CONTEXT)
 
 
 def test_an_answer_is_written_in_a_small_part_of_the_time_that_it_may_take() -> None:
