@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import torch
 from sqlalchemy import Engine, select
@@ -50,7 +51,7 @@ destinations = [{{ name = "pacs" }}]
 
 
 def write_bundles(folder: Path) -> Path:
-    """Two bundles of random weights that always answer positive, with every pixel in the mask: small, quick, and no promise of what a model says."""
+    """Two small bundles of random weights that always answer positive, with every pixel in the mask."""
     for name, reads in ((CXR, "radiograph"), (CT, "ct")):
         torch.manual_seed(0)
         channels = (64, 32, 16, 8, 4)
@@ -257,7 +258,7 @@ def _value(value: Any) -> str:
 
 
 def dcmsend(port: int, *paths: Path, calling: str = "MODALITY", called: str = "PTX") -> subprocess.CompletedProcess[bytes]:
-    """dcmtk's sender, files as they are."""
+    """Send with dcmtk, files as they are."""
     command = ["/usr/bin/dcmsend", "--decompress-never", "--aetitle", calling, "--call", called, "127.0.0.1", str(port), *map(str, paths)]
     return subprocess.run(command, check=False, capture_output=True, timeout=120, env={**os.environ, "TCP_NODELAY": "1"})
 
@@ -267,3 +268,19 @@ def data_set_bytes(path: Path) -> bytes:
     data = path.read_bytes()
     (length,) = struct.unpack_from("<I", data, 140)
     return data[144 + length :]
+
+
+def stow(node: Node, *files: bytes, token: str = TOKEN) -> httpx.Response:
+    """Files by STOW-RS in one request (PS3.18 10.5), with a bearer token."""
+    boundary = "boundary-of-the-tests"
+    body = b"".join(b"--%s\r\nContent-Type: application/dicom\r\n\r\n%s\r\n" % (boundary.encode(), data) for data in files)
+    return httpx.post(
+        f"http://127.0.0.1:{node.stow_port}/dicomweb/studies",
+        content=body + f"--{boundary}--\r\n".encode(),
+        headers={
+            "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
+            "Accept": "application/dicom+json",
+            "Authorization": f"Bearer {token}",
+        },
+        timeout=60,
+    )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import socket
 import struct
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom.pdu import A_ASSOCIATE_RQ
