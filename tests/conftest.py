@@ -46,9 +46,7 @@ class PostgresServer:
         self.folder.mkdir(parents=True)
         if os.getuid() == 0:
             shutil.chown(self.folder, "postgres", "postgres")
-            for parent in self.folder.parents:
-                if parent.stat().st_uid == os.getuid() and parent != Path("/"):
-                    parent.chmod(parent.stat().st_mode | 0o011)
+            self._let_server_user_in()
         subprocess.run(
             self._as_server_user(
                 self.bin / "initdb", "-D", self.folder / "data", "-U", self.user, "-A", "trust", "-E", "UTF8", "--locale=C"
@@ -58,7 +56,14 @@ class PostgresServer:
             cwd="/",
         )
 
+    def _let_server_user_in(self) -> None:
+        """Another pytest that starts closes the folder of all temporary folders again."""
+        for parent in self.folder.parents if os.getuid() == 0 else ():
+            if parent.stat().st_uid == os.getuid() and parent != Path("/"):
+                parent.chmod(parent.stat().st_mode | 0o011)
+
     def start(self) -> None:
+        self._let_server_user_in()
         subprocess.run(
             self._as_server_user(
                 self.bin / "pg_ctl",

@@ -181,7 +181,7 @@ class ElementScan:
         """Whole when the last value ended with the last byte; zero padding after it does no harm."""
         if self._odd:
             return Wholeness.ODD
-        if self._next > self._total or self._depth or self._carry.strip(b"\0") or not self._total:
+        if self._next > self._total or self._depth or self._carry.strip(b"\0") or not self._next:
             return Wholeness.TRUNCATED
         return Wholeness.WHOLE
 

@@ -198,5 +198,6 @@ def supported_contexts() -> list[PresentationContext]:
 
     storage = [context(uid, transfer_syntaxes()) for uid in STORAGE_CLASSES]
     commitment = context(STORAGE_COMMITMENT, PREFERRED_SYNTAXES)
+    commitment.scu_role = commitment.scp_role = True  # reports on our own requests come with the roles turned round
     commitment.scu_role = commitment.scp_role = True
     return [context(VERIFICATION, (*PREFERRED_SYNTAXES, "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99")), commitment, *storage]
