@@ -34,6 +34,11 @@ class FakeDestination:
         self.while_sending: AbstractContextManager[object] = nullcontext()
         self._lock = threading.Lock()
 
+    def echo(self) -> str:
+        if self.down:
+            raise DestinationUnavailableError("the fake is down")
+        return "the fake answers"
+
     def send(self, batch: Sequence[Outgoing]) -> list[Answer]:
         if self.down:
             raise DestinationUnavailableError("the fake is down")

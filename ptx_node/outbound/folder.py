@@ -57,6 +57,21 @@ class Folder:
             raise
         return Answer(Verdict.ACCEPTED, "written")
 
+    def echo(self) -> str:
+        """Verify that a file can be written.
+
+        Raises:
+            DestinationUnavailableError: it cannot.
+        """
+        probe = self.folder / ".ptx-probe"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise DestinationUnavailableError(f"{self.folder} cannot be written: {error.strerror}. Check its rights and room") from error
+        return f"{self.folder} can be written"
+
     def prove(self, batch: Sequence[Outgoing], *, transaction_uid: str | None) -> list[Proof]:  # noqa: ARG002 - the protocol's
         """It was on the disk before it was accepted: nothing is left to ask, and whoever reads the folder may take it away."""
         return [Proof(Arrival.PROVEN, "folder")] * len(batch)

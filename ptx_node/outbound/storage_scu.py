@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config, build_context
+from pynetdicom.sop_class import Verification
 
 from ptx_node.domain.delivery import Answer, Arrival, Proof, Verdict
 from ptx_node.errors import DestinationRefusedError, DestinationUnavailableError
@@ -105,6 +106,19 @@ class StorageScu:
         verdict, meaning = verdict_of(answer.Status)
         comment = str(answer.get("ErrorComment", "") or "")
         return Answer(verdict, f"0x{answer.Status:04X}", ": ".join(word for word in (meaning, comment) if word))
+
+    def echo(self) -> str:
+        """Verify that the peer answers C-ECHO (PS3.4 A); what it said, for a person.
+
+        Raises:
+            DestinationUnavailableError: it does not.
+            DestinationRefusedError: it does not offer Verification.
+        """
+        with association(self.peer, [build_context(Verification)]) as assoc:
+            status = assoc.send_c_echo().get("Status")
+        if status != 0:
+            raise DestinationUnavailableError(f"{self.peer} answered {status if status is None else hex(status)} to C-ECHO")
+        return f"{self.peer} answers C-ECHO"
 
     def prove(self, batch: Sequence[Outgoing], *, transaction_uid: str | None) -> list[Proof]:
         """Storage Commitment where wanted, offered and `transaction_uid` is given; else C-FIND where offered.

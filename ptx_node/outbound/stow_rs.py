@@ -89,6 +89,17 @@ class StowRs:
                 answers.append(Answer(Verdict.UNAVAILABLE, "not sent", str(error)))
         return answers
 
+    def echo(self) -> str:
+        """Verify that the service answers a query (QIDO-RS for one study); what it said, for a person.
+
+        Raises:
+            DestinationUnavailableError: it does not.
+        """
+        response = self._request("GET", "/studies", params={"limit": 1})
+        if response.status_code not in (200, 204):
+            raise DestinationUnavailableError(f"{self.service.url} answered HTTP {response.status_code} to a query. Check its address")
+        return f"{self.service.url} answers queries"
+
     def prove(self, batch: Sequence[Outgoing], *, transaction_uid: str | None) -> list[Proof]:  # noqa: ARG002 - DIMSE only
         """Look for each instance by QIDO-RS.
 

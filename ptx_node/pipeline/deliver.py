@@ -63,6 +63,14 @@ class Destination(Protocol):
         """
 
 
+    def echo(self) -> str:
+        """Verify that the destination answers, changing nothing there; what was seen, in words.
+
+        Raises:
+            DestinationUnavailableError, DestinationRefusedError: it does not.
+        """
+
+
 class ResultFiles(Protocol):
     """The part of the file store that sending needs."""
 

@@ -76,13 +76,23 @@ class FlowStages:
         raise WrongQueueError("infer")
 
     def deliver(self, destination: str) -> None:
-        """Send what is due to one destination, and prove what was accepted there."""
+        """Send what is due to one destination."""
         if destination not in self.destinations:
             return  # taken out of ptx.toml: its deliveries wait, and `ptx status` shows them
         adapter, policy = self.destinations[destination]
         end = time.monotonic() + LONGEST_TURN_S
-        while deliver.deliver_due(self.engine, self.store, adapter, owner=self.owner, policy=policy) and time.monotonic() < end:
-            pass
+        sent = 0
+        while (count := deliver.deliver_due(self.engine, self.store, adapter, owner=self.owner, policy=policy)) and time.monotonic() < end:
+            sent += count
+        if sent:
+            self.bell.ring("ptx.prove", destination)
+
+    def prove(self, destination: str) -> None:
+        """Ask one destination for proof of what it accepted, apart from sending, which does not wait for it."""
+        if destination not in self.destinations:
+            return
+        adapter, policy = self.destinations[destination]
+        end = time.monotonic() + LONGEST_TURN_S
         while prove.prove_due(self.engine, self.store, adapter, owner=self.owner, policy=policy) and time.monotonic() < end:
             pass
 
@@ -122,6 +132,10 @@ class InferStages:
     def deliver(self, destination: str) -> None:
         """Not here."""
         raise WrongQueueError(f"deliver {destination}")
+
+    def prove(self, destination: str) -> None:
+        """Not here."""
+        raise WrongQueueError(f"prove {destination}")
 
     def close(self) -> None:
         """Give back threads and connections."""

@@ -41,7 +41,11 @@ class Stages(Protocol):
         ...
 
     def deliver(self, destination: str) -> None:
-        """Send what is due to one destination, and prove what was accepted there."""
+        """Send what is due to one destination."""
+        ...
+
+    def prove(self, destination: str) -> None:
+        """Ask one destination for proof of what it accepted."""
         ...
 
     def close(self) -> None:
@@ -148,6 +152,10 @@ def _register(app: Celery, stages: _Lazy) -> None:
     @app.task(name="ptx.deliver")  # type: ignore[untyped-decorator]
     def deliver(destination: str) -> None:
         _guarded("deliver", lambda: single.run(f"deliver {destination}", lambda: stages.get().deliver(destination)))
+
+    @app.task(name="ptx.prove")  # type: ignore[untyped-decorator]
+    def prove(destination: str) -> None:
+        _guarded("prove", lambda: single.run(f"prove {destination}", lambda: stages.get().prove(destination)))
 
 
 def _guarded(name: str, work: Callable[[], None]) -> None:

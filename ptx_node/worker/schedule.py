@@ -43,6 +43,7 @@ def sweep(engine: Engine, ring: Callable[..., None], *, due: Callable[[], Iterab
         ring("ptx.infer")
     for name in due():
         ring("ptx.deliver", name)
+        ring("ptx.prove", name)
 
 
 def run(stop: threading.Event, look: Callable[[], None], *, interval_s: float) -> None:
