@@ -136,6 +136,14 @@ def test_a_report_without_its_segmentation_refers_to_none() -> None:
     assert {"1234.5"} == values(result.dataset, "42798000")
 
 
+def test_a_positive_answer_without_a_mask_has_a_report_and_no_segmentation() -> None:
+    sources = [make.header(make.dx(SOPClassUID="1.2.3.4.5.6"))]
+    answer = finding(sources, mask=None, area_mm2=None, laterality=None)
+    (result,) = encode_results(answer, sources, kinds=[ResultKind.SEG, ResultKind.SR], context=CONTEXT)
+    assert {"52101004"} == values(result.dataset, "121052")
+    assert {str(sources[0].SOPInstanceUID)} == values(result.dataset, "121112")
+
+
 def test_a_report_names_the_one_that_it_replaces() -> None:
     sources = [make.header(make.dx())]
     older = DocumentReference(sources[0].StudyInstanceUID, "1.2.3", "1.2.840.10008.5.1.4.1.1.88.34", "1.2.3.4")
