@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from ptx_node.db.tables import Delivery, FindingRow, Instance, Job, Result
+from ptx_node.db.tables import Collection, Delivery, FindingRow, Instance, Job, Result
 from ptx_node.domain.job import DeliveryState, JobState
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Journey:
     study_instance_uid: str
     instances: int = 0
     unrouted: int = 0
+    open_collections: int = 0
     received_at: datetime | None = None
     queued_at: datetime | None = None
     inferred_at: datetime | None = None
@@ -45,13 +46,15 @@ class Journey:
     @property
     def finished(self) -> bool:
         """Everything that arrived is answered, and every answer is committed, given up, or cannot be proven there."""
-        return self.instances > 0 and not self.unrouted and not self.open_jobs and not self.open_deliveries
+        on_its_way = self.unrouted or self.open_collections or self.open_jobs or self.open_deliveries
+        return self.instances > 0 and not on_its_way
 
 
 def journeys(session: Session, study_instance_uids: Sequence[str]) -> dict[str, Journey]:
     """The journeys of these studies, keyed by Study Instance UID; every one is there, however far it came."""
     table = {uid: Journey(uid) for uid in study_instance_uids}
     _received(session, table)
+    _collections(session, table)
     _jobs(session, table)
     _findings(session, table)
     _deliveries(session, table)
@@ -71,6 +74,16 @@ def _received(session: Session, table: dict[str, Journey]) -> None:
     )
     for uid, count, routed, last in session.execute(query):
         table[uid].instances, table[uid].unrouted, table[uid].received_at = count, count - routed, last
+
+
+def _collections(session: Session, table: dict[str, Journey]) -> None:
+    query = (
+        select(Collection.study_instance_uid, func.count())
+        .where(Collection.study_instance_uid.in_(table), Collection.closed_at.is_(None))
+        .group_by(Collection.study_instance_uid)
+    )
+    for uid, count in session.execute(query):
+        table[uid].open_collections = count
 
 
 def _jobs(session: Session, table: dict[str, Journey]) -> None:

@@ -136,7 +136,7 @@ def _report(
     verdicts = [display.agrees(study.expected, seen[study.expected.study_instance_uid]) for study in studies]
     failed = sum(journey.failed_deliveries for journey in seen.values())
     where = "the PACS by QIDO-RS and WADO-RS" if pacs else str(site.folder / "node" / "results")
-    console.print(f"{found} results read back from {where}; {failed} deliveries failed")
+    console.print(f"\n{found} results read back from {where}; {failed} deliveries failed")
     console.print(
         f"{sum(map(bool, verdicts))} of {len(verdicts)} answers agree with the simulator's truth (simulated patients, demonstration models)"
     )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ptx_node.demo.display import Expected
 from ptx_node.domain.finding import Laterality
-from ptx_node.simulator.studies import Profile, simulate_ct, simulate_hand, simulate_lateral, simulate_radiograph
+from ptx_node.simulator.instances import Profile
+from ptx_node.simulator.studies import simulate_ct, simulate_hand, simulate_lateral, simulate_radiograph
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from pydicom import dcmread
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import _config, build_context
-from pynetdicom.sop_class import Verification
 
 from ptx_node.domain.delivery import Answer, Arrival, Proof, Verdict
 from ptx_node.errors import DestinationRefusedError, DestinationUnavailableError
@@ -31,6 +30,7 @@ MAX_ABORTS = 3
 
 NO_ANSWER = "no answer"
 
+VERIFICATION = "1.2.840.10008.1.1"
 UNCOMPRESSED = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian)
 
 
@@ -114,7 +114,7 @@ class StorageScu:
             DestinationUnavailableError: it does not.
             DestinationRefusedError: it does not offer Verification.
         """
-        with association(self.peer, [build_context(Verification)]) as assoc:
+        with association(self.peer, [build_context(VERIFICATION)]) as assoc:
             status = assoc.send_c_echo().get("Status")
         if status != 0:
             raise DestinationUnavailableError(f"{self.peer} answered {status if status is None else hex(status)} to C-ECHO")

@@ -15,22 +15,22 @@ from ptx_node.outbound.association import DimsePeer
 from ptx_node.simulator.pacs import Pacs, running_pacs
 from ptx_node.simulator.processes import free_port, port_answers, running, wait_until
 
-RULES = """
+QUIET_S = 2.0
+RULES = f"""
 [[rules]]
 name = "radiographs"
 model = "ptx-cxr-demo"
 trigger = "instance"
-match = { keyword = "Modality", any_of = ["CR", "DX"] }
-destinations = [{ name = "pacs", kinds = ["seg", "sr"] }]
+match = {{ keyword = "Modality", any_of = ["CR", "DX"] }}
+destinations = [{{ name = "pacs", kinds = ["seg", "sr"] }}]
 
 [[rules]]
 name = "ct"
 model = "ptx-ct-demo"
 trigger = "series"
-quiet_s = 600
-expected_count = "NumberOfSeriesRelatedInstances"
-match = { keyword = "Modality", any_of = ["CT"] }
-destinations = [{ name = "pacs", kinds = ["seg", "sr"] }]
+quiet_s = {QUIET_S}
+match = {{ keyword = "Modality", any_of = ["CT"] }}
+destinations = [{{ name = "pacs", kinds = ["seg", "sr"] }}]
 """
 
 
