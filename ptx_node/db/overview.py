@@ -145,6 +145,7 @@ def _findings(session: Session, job_ids: list[int]) -> dict[int, list[Row]]:
                 "laterality": one.laterality,
                 "area_mm2": one.area_mm2,
                 "volume_ml": one.volume_ml,
+                "spacing_reason": one.spacing_reason,
                 "reason": one.reason,
                 "model": f"{one.model_name} {one.model_version}",
                 "sop_instance_uids": one.sop_instance_uids,
