@@ -10,8 +10,9 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ptx_node.errors import ConfigurationError
@@ -40,9 +41,17 @@ class NodeSettings(Group):
     home: Path = Field(default=Path("ptx-home"), description="database, store, logs and sockets live below this folder")
     site: str = Field(default="unnamed site", max_length=64, description="Institution Name (0008,0080) of results")
     time_zone: str = Field(default="UTC", description="IANA zone of local dates and times in results")
+
     device_serial_number: str = Field(default="1", max_length=64, description="Device Serial Number (0018,1000) of results")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = False
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        if name != "UTC" and name not in available_timezones():
+            raise ValueError(f"{name!r} is not an IANA time zone, such as Europe/Paris")
+        return name
 
 
 class DatabaseSettings(Group):
@@ -161,7 +170,7 @@ class FolderDestination(DestinationBase):
     """A folder; written like the store: temporary file, fsync, rename, fsync of the folder."""
 
     type: Literal["folder"]
-    folder: Path
+    folder: Path = Field(description="relative to the node's home")
 
 
 Destination = Annotated[DimseDestination | DicomwebDestination | FolderDestination, Field(discriminator="type")]

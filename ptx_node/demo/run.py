@@ -124,9 +124,7 @@ def _send_and_watch(site: Site, studies: Sequence[DemoStudy], engine: Engine, co
             waited = (now() - begun).total_seconds()
             if waited > PATIENCE_S:
                 late = ", ".join(one.label for one in expected if not seen[one.study_instance_uid].finished)
-                raise PtxError(
-                    f"no complete answer after {waited:.0f} s for: {late}. See {site.folder / 'node' / 'logs'} and {site.folder / 'node.log'}"
-                )
+                raise PtxError(f"no complete answer after {waited:.0f} s for: {late}. See {site.folder / 'node' / 'logs'}")
             threading.Event().wait(0.15)
 
 
