@@ -168,6 +168,11 @@ class Node:
         command = [sys.executable, "-m", "ptx_node", *words, "-c", str(self.config), "--json"]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout)
 
+    def retry_jobs(self) -> None:
+        """`ptx jobs retry --all`."""
+        command = [sys.executable, "-m", "ptx_node", "jobs", "retry", "--all", "-c", str(self.config)]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
     def status(self) -> dict[str, Any]:
         with begin_read(self.engine) as session:
             return overview.status(session, now=now())

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 
 log = get(__name__)
 
+ABANDONED_AFTER_S = 3600.0
+"""A temporary file that nobody has written to for so long, or for twice the idle time-out, belongs to a killed writer."""
+
 
 def worker(settings: Settings, queue: str) -> int:
     """Work for one queue (`infer` or `flow`) until SIGTERM; the exit code."""
@@ -65,9 +68,13 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
         with begin_read(engine) as session:
             return destinations.due_destinations(session, now()) & names
 
-    duties = (lambda: enqueue.queue_due(engine, rules, now()),)
-    reporter = CommitmentReporter(settings.dicom.peers)
     store = open_store(settings)
+    abandoned_after_s = max(ABANDONED_AFTER_S, 2 * settings.dicom.idle_timeout_s)
+    duties = (
+        lambda: enqueue.queue_due(engine, rules, now()),
+        lambda: store.remove_abandoned(older_than_s=abandoned_after_s),
+    )
+    reporter = CommitmentReporter(settings.dicom.peers)
     # Beside the sweeper and not in it: a peer that does not take its report must not hold up the others' work.
     reports = threading.Thread(
         target=sweeper.run,

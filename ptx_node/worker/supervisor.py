@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +22,14 @@ LONGEST_DELAY_S = 15.0
 STEADY_S = 30.0
 
 log = get(__name__)
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """In the child, before its program starts: SIGTERM when the supervisor dies, however it dies (prctl(2))."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def role_command(*words: str) -> list[str]:
@@ -50,6 +60,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one prctl, and no threads here
             )
         self.started = time.monotonic()
 
