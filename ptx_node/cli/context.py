@@ -12,6 +12,7 @@ import typer
 from pydicom.config import IGNORE
 from pydicom.config import settings as pydicom_settings
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ptx_node import log
@@ -19,6 +20,8 @@ from ptx_node.settings import Settings, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+NO_EDGE = 180
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", "-c", help="The site's ptx.toml (else $PTX_CONFIG, else ./ptx.toml).")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -45,7 +48,7 @@ def as_json(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Path):
-        return str(value)
+        return escape(str(value))
     return value
 
 
@@ -59,7 +62,7 @@ def print_list(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], jso
     if json:
         print_json(list(rows))
         return
-    console = Console()
+    console = make_console()
     if not rows:
         console.print(empty)
         return
@@ -69,6 +72,12 @@ def print_list(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], jso
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
     console.print(table)
+
+
+def make_console() -> Console:
+    """The terminal; wide where the output is no terminal, since a file has no edge."""
+    console = Console()
+    return console if console.is_terminal else Console(width=NO_EDGE)
 
 
 def _cell(value: Any) -> str:

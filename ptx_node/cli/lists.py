@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from ptx_node.cli.context import ConfigOption, JsonOption, LimitOption, load_settings, print_json, print_list
+from ptx_node.cli.context import ConfigOption, JsonOption, LimitOption, load_settings, make_console, print_json, print_list
 from ptx_node.db import jobs as job_rows
 from ptx_node.db import overview
 from ptx_node.db.session import begin_read, begin_write, now
@@ -38,7 +38,7 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in seen.items():
         table.add_row(f"[bold]{name.replace('_', ' ')}[/bold]", _text(value))
-    Console().print(table)
+    make_console().print(table)
 
 
 def _text(value: Any) -> str:
@@ -46,7 +46,7 @@ def _text(value: Any) -> str:
         return "  ".join(f"{key}: {_text(item)}" for key, item in value.items() if item not in (None, {}, [])) or "-"
     if isinstance(value, list):
         return "\n".join(_text(item) for item in value) or "-"
-    return "-" if value is None else str(value)
+    return "-" if value is None else escape(str(value))
 
 
 @jobs_app.callback()

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def models(config: ConfigOption = None, json: JsonOption = False) -> None:
     """List the models, each with its identity, decision rule and whether its weights match their hash."""
     rows = describe_models(load_settings(config))
-    columns = ("name", "version", "reads", "threshold", "intact", "problem", "weights_sha256", "device_uid", "folder")
+    columns = ("name", "version", "reads", "threshold", "intact", "problem", "weights", "folder")
     print_list(rows, columns=columns, json=json, title="models", empty="no models: name a bundle folder in [models] of ptx.toml")
     if any(row["problem"] for row in rows):
         raise typer.Exit(1)

@@ -45,8 +45,8 @@ def run(folder: Path, *, once: bool, stop: threading.Event) -> int:
         PtxError: a part does not start, an instance is refused, or a result is missing.
     """
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=WIDTH)  # a log has no edge
+    if not console.is_terminal or console.width < WIDTH:
+        console = Console(width=WIDTH)  # the table is one line a study
     site = prepare(folder)
     with ExitStack() as stack:
         pacs = _start_pacs(site, stack, console)

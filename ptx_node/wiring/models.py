@@ -83,6 +83,7 @@ def _row(name: str, folder: Path) -> dict[str, Any]:
             "min_pixels": one.decision.min_pixels,
             "input_size": one.input_size,
             "min_age_years": one.requirements.min_age_years,
+            "weights": one.identity.weights_sha256[:12],
             "weights_sha256": one.identity.weights_sha256,
             "device_uid": one.identity.device_uid,
         }

@@ -93,7 +93,7 @@ def _read(unit: Sequence[_File], predictors: Predictors, settings: Settings, out
         _write(finding, [one.path for one in unit], picture, settings, out) if out and finding.outcome is not Outcome.NOT_ELIGIBLE else []
     )
     for one in unit:
-        yield _row(one, finding, written)
+        yield _row(one, finding, predictor.reads, written)
 
 
 def _find(unit: Sequence[_File], predictor: Predictor) -> tuple[Finding, Radiograph | Volume | None]:
@@ -120,8 +120,9 @@ def _write(finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume
     return written
 
 
-def _row(one: _File, finding: Finding, written: Sequence[str]) -> dict[str, Any]:
+def _row(one: _File, finding: Finding, reads: str, written: Sequence[str]) -> dict[str, Any]:
     eligible = finding.outcome in {Outcome.POSITIVE, Outcome.NEGATIVE}
+    negative = finding.outcome is Outcome.NEGATIVE
     model = finding.model
     return {
         "sop_instance_uid": one.sop_instance_uid,
@@ -133,8 +134,8 @@ def _row(one: _File, finding: Finding, written: Sequence[str]) -> dict[str, Any]
         "threshold": finding.threshold,
         "label": str(finding.outcome) if eligible else None,
         "laterality": finding.laterality and str(finding.laterality),
-        "area_mm2": finding.area_mm2,
-        "volume_ml": finding.volume_ml,
+        "area_mm2": 0.0 if negative and reads == "radiograph" else finding.area_mm2,
+        "volume_ml": 0.0 if negative and reads == "ct" else finding.volume_ml,
         "spacing_reason": finding.spacing_reason,
         "model": {
             "name": model.name,
