@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument("--minutes", type=float, help="wall time of training; default 20 (cxr) or 10 (ct)")
     demo.add_argument("--folder", type=Path, help="log, weights and knobs; default build/demo-KIND")
     demo.add_argument("--bundle", type=Path, help="where the bundle is written; default FOLDER/bundle")
+    demo.add_argument("--resume", action="store_true", help="go on from the weights in the folder, on other patients")
     demo.add_argument("--export-only", action="store_true", help="judge and export the weights that are in the folder")
     demo.add_argument("--model-version", default="0.1.0")
     chosen = parser.parse_args(arguments)
@@ -36,13 +38,18 @@ def _demo(chosen: argparse.Namespace) -> int:
 
     folder: Path = chosen.folder or Path("build") / f"demo-{chosen.kind}"
     os.nice(5)
-    if chosen.export_only:
+    minutes = chosen.minutes or DEFAULT_MINUTES[chosen.kind]
+    if chosen.export_only or chosen.resume:
         knobs = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        run = Run(**{**knobs, "decoder_channels": tuple(knobs["decoder_channels"])})
+        run = Run(**{**knobs, "folder": str(folder), "decoder_channels": tuple(knobs["decoder_channels"])})
+    if chosen.resume:
+        earlier = run.resumed_after_minutes + run.minutes
+        run = replace(run, minutes=minutes, seed=run.seed + 1, resumed_after_minutes=earlier)
+        network = train(run)
+    elif chosen.export_only:
         network = network_of(run)
         network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
     else:
-        minutes = chosen.minutes or DEFAULT_MINUTES[chosen.kind]
         validation, test = JUDGED[chosen.kind]
         run = Run(chosen.kind, str(folder), minutes=minutes, validation_patients=validation, test_patients=test)
         network = train(run)

@@ -203,7 +203,7 @@ Decision: positive if {rule}. Mask: pixels above {decision.pixel_threshold}, wit
 pixels of the network's grid. Patients known to be under 15 are refused, since the phantom is an adult.
 
 ## Training
-`python -m training demo --kind {run.kind} --minutes {run.minutes:g}` on a CPU: up to {run.pool} simulated pictures, half of the patients
+{_commands(run)} on a CPU: up to {run.pool} simulated pictures, half of the patients
 with a pneumothorax, drawn while training ran; 3 x pixel BCE + Dice + 0.3 x image BCE; averaged weights. All knobs:
 
 ```json
@@ -217,6 +217,13 @@ with a pneumothorax, drawn while training ran; 3 x pixel BCE + Dice + 0.3 x imag
 
 They are high because the phantom is simple and the test patients come from the same phantom. They are no estimate for patients.
 """
+
+
+def _commands(run: Run) -> str:
+    command = f"`python -m training demo --kind {run.kind} --minutes {{:g}}{{}}`"
+    if not run.resumed_after_minutes:
+        return command.format(run.minutes, "")
+    return f"{command.format(run.resumed_after_minutes, '')}, then {command.format(run.minutes, ' --resume')},"
 
 
 def _knobs(run: Run) -> dict[str, Any]:

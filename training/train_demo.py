@@ -51,6 +51,8 @@ class Run:
     decoder_channels: tuple[int, ...] = (64, 48, 32, 16, 8)
     validation_patients: int = 300
     test_patients: int = 400
+    resumed_after_minutes: float = 0.0
+    """Earlier training whose weights, in the same folder, this run goes on from; on other patients, since its seed differs."""
 
 
 def draw_radiograph(seed: int) -> list[Example]:
@@ -127,12 +129,14 @@ def train(run: Run) -> PneumothoraxNet:
     torch.set_num_threads(run.torch_threads)
     rng = np.random.default_rng(run.seed)
     network = network_of(run)
+    if run.resumed_after_minutes:
+        network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
     average = copy.deepcopy(network).eval()
     optimiser = torch.optim.AdamW(network.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
     pool = Pool(draw_radiograph if run.kind == "cxr" else draw_slices, first_seed=run.seed * 1_000_000, limit=run.pool)
     pool.grow(run.warm_pool)
     start, step, parts = time.monotonic(), 0, {"pixel": 0.0, "dice": 0.0, "class": 0.0}
-    with (folder / "log.txt").open("w", encoding="utf-8") as log:
+    with (folder / "log.txt").open("a" if run.resumed_after_minutes else "w", encoding="utf-8") as log:
         while (progress := (time.monotonic() - start) / (60 * run.minutes)) < 1:
             rate = run.learning_rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + math.cos(math.pi * progress))
             for group in optimiser.param_groups:

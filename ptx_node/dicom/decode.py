@@ -6,11 +6,13 @@ Stored values leave here as unsigned words of their allocated size, signs and un
 from __future__ import annotations
 
 import struct
+import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
@@ -26,11 +28,32 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint8] | NDArray[np.uint16]
 
 # What pydicom and its codecs raise on malformed input, seen on damaged files.
-MALFORMED = (ValueError, TypeError, AttributeError, LookupError, NotImplementedError, OverflowError, EOFError, struct.error, AssertionError)
-CODEC_FAILED = (*MALFORMED, RuntimeError, MemoryError)
+MALFORMED: tuple[type[Exception], ...] = (
+    *(ValueError, TypeError, AttributeError, LookupError, NotImplementedError, OverflowError, EOFError, RecursionError, AssertionError),
+    *(struct.error, zlib.error, BytesLengthException),
+)
+UNREADABLE: tuple[type[Exception], ...] = (InvalidDicomError, OSError, *MALFORMED)
+CODEC_FAILED: tuple[type[Exception], ...] = (*MALFORMED, RuntimeError, MemoryError)
+RUST_PANIC = "PanicException"
+"""The RLE codec panics on damaged input; pyo3 makes that an exception that is no `Exception`, and would end the worker."""
 END_OF_IMAGE = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 ENDS_WITH_MARKER = frozenset(JPEGTransferSyntaxes + JPEGLSTransferSyntaxes + JPEG2000TransferSyntaxes)
+MAX_PIXELS = 100_000_000
+"""A damaged or hostile header must not make the worker reserve gigabytes."""
 PIXEL_DATA_TAG = b"\xe0\x7f\x10\x00"
+
+
+@contextmanager
+def malformed_refused(what: str) -> Iterator[None]:
+    """Refuse what pydicom finds malformed only when an element is looked at, which may be anywhere.
+
+    Raises:
+        InputError: with the reason that the header cannot be read.
+    """
+    try:
+        yield
+    except MALFORMED as error:
+        raise InputError(Reason.UNREADABLE_HEADER, f"{what} has an element that cannot be read: {str(error)[:300]}") from error
 
 
 def read_dataset(path: Path, *, header_only: bool = False) -> Dataset:
@@ -41,8 +64,8 @@ def read_dataset(path: Path, *, header_only: bool = False) -> Dataset:
     """
     try:
         return dcmread(path, stop_before_pixels=header_only)
-    except (InvalidDicomError, OSError, *MALFORMED) as error:
-        raise InputError(Reason.UNREADABLE_HEADER, f"{path.name} cannot be read as DICOM: {error}") from error
+    except UNREADABLE as error:
+        raise InputError(Reason.UNREADABLE_HEADER, f"{path.name} cannot be read as DICOM: {str(error)[:300]}") from error
 
 
 def stored_frames(ds: Dataset) -> Iterator[Words]:
@@ -59,8 +82,10 @@ def stored_frames(ds: Dataset) -> Iterator[Words]:
             frame = next(frames)
         except StopIteration:
             break
-        except CODEC_FAILED as error:
-            raise InputError(Reason.PIXEL_DATA_CORRUPT, f"frame {count + 1} of {ds.SOPInstanceUID}: {error}") from error
+        except BaseException as error:
+            if not isinstance(error, CODEC_FAILED) and type(error).__name__ != RUST_PANIC:
+                raise
+            raise InputError(Reason.PIXEL_DATA_CORRUPT, f"frame {count + 1} of {ds.SOPInstanceUID}: {str(error)[:300]}") from error
         if frame.shape != (ds.Rows, ds.Columns):
             raise InputError(
                 Reason.PIXEL_DATA_CORRUPT, f"{ds.SOPInstanceUID} decodes to {frame.shape}, its header says {ds.Rows} x {ds.Columns}"
@@ -126,6 +151,8 @@ def check_pixels(ds: Dataset) -> None:
         raise InputError(Reason.UNSUPPORTED_PIXELS, f"{uid} has {stored} bits stored in {allocated}")
     if rows < 1 or columns < 1:
         raise InputError(Reason.NO_PIXEL_DATA, f"{uid} has {rows} rows and {columns} columns")
+    if rows * columns > MAX_PIXELS:
+        raise InputError(Reason.UNSUPPORTED_PIXELS, f"{uid} has {rows} rows and {columns} columns: more than any detector")
     if syntax.is_encapsulated:
         _check_encapsulated(ds, uid, syntax)
     elif len(ds.PixelData) < (needed := rows * columns * (allocated // 8) * frame_count(ds)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ptx_node.dicom.decode import MALFORMED, read_dataset, stored_values
+from ptx_node.dicom.decode import MALFORMED, malformed_refused, read_dataset, stored_values
 from ptx_node.dicom.grey_scale import display_table
 from ptx_node.domain.eligibility import Reason
 from ptx_node.domain.image import Radiograph, SpacingReason
@@ -25,7 +25,11 @@ def read_radiograph(path: Path) -> Radiograph:
     Raises:
         InputError: with a coded reason; a retry does not help.
     """
-    ds = read_dataset(path)
+    with malformed_refused(path.name):
+        return _radiograph(read_dataset(path))
+
+
+def _radiograph(ds: Dataset) -> Radiograph:
     words_HW = stored_values(ds)
     try:
         image_HW = display_table(ds, words_HW)[words_HW]

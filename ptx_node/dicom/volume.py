@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptx_node.dicom.decode import MALFORMED, frame_count, read_dataset, stored_frames, stored_values
+from ptx_node.dicom.decode import MALFORMED, frame_count, malformed_refused, read_dataset, stored_frames, stored_values
 from ptx_node.dicom.grey_scale import modality_table, padding_words, stored_table
 from ptx_node.domain.eligibility import Reason
 from ptx_node.domain.image import SpacingReason, Volume
@@ -59,6 +59,11 @@ def read_volume(paths: Sequence[Path], *, threads: int = 2) -> Volume:
     Raises:
         InputError: with a coded reason; a retry does not help.
     """
+    with malformed_refused("the series"):
+        return _read_volume(paths, threads)
+
+
+def _read_volume(paths: Sequence[Path], threads: int) -> Volume:
     headers = [read_dataset(Path(path), header_only=True) for path in paths]
     axial = [(Path(path), ds) for path, ds in zip(paths, headers, strict=True) if not is_localizer(ds)]
     if not axial:

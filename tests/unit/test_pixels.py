@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 from pathlib import Path
 
@@ -11,9 +12,17 @@ from pydicom import Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_modality_lut, apply_voi_lut
-from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+    RLELossless,
+    generate_uid,
+)
 
 from ptx_node.dicom.pixels import radiograph_spacing, read_radiograph
+from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
 from ptx_node.simulator.studies import Profile, simulate_radiograph
@@ -277,3 +286,52 @@ def test_lossless_jpeg_of_a_simulated_radiograph_is_the_uncompressed_one(tmp_pat
     path = save(image(ramp, WindowCenter=2048, WindowWidth=4096), tmp_path)
     subprocess.run(["/usr/bin/dcmcjpeg", "+e1", path, tmp_path / "compressed.dcm"], check=True)
     np.testing.assert_array_equal(read_radiograph(path).image_HW, read_radiograph(tmp_path / "compressed.dcm").image_HW)
+
+
+def answer(path: Path) -> str:
+    """ "ok", or the coded reason of the refusal; anything else that is raised fails the test."""
+    for read in (read_radiograph, lambda one: read_volume([one])):
+        try:
+            read(path)
+        except InputError as error:
+            return Reason(error.reason)
+    return "ok"
+
+
+def test_damaged_run_lengths_are_refused_though_their_decoder_panics(tmp_path: Path, ramp: np.ndarray) -> None:
+    """The decoder's panic is no `Exception`: not refused here, it would end the worker."""
+    ds = image(ramp, WindowCenter=2048, WindowWidth=4096)
+    ds.compress(RLELossless)
+    data, answers = bytearray(ds.PixelData), set()
+    for place in range(90, 130):
+        damaged = bytearray(data)
+        damaged[place] = 0x7F if damaged[place] != 0x7F else 0x81
+        ds.PixelData = bytes(damaged)
+        answers.add(answer(save(ds, tmp_path)))
+    assert Reason.PIXEL_DATA_CORRUPT in answers
+
+
+def test_whatever_is_damaged_is_read_or_refused_with_a_reason(real_files: Path, tmp_path: Path) -> None:
+    """Cut anywhere, or some bytes changed, in every transfer syntax."""
+    rng, answers = random.Random(7), set()
+    sources = [*sorted((real_files / "ct-transfer-syntaxes").iterdir()), real_files / "cxr-jpeg-baseline-8bit.dcm"]
+    for number in range(6 * len(sources)):
+        data = bytearray(sources[number % len(sources)].read_bytes())
+        if number % 3 == 0:
+            data = data[: rng.randrange(len(data))]
+        else:
+            end = 3000 if number % 3 == 1 else len(data)
+            for _ in range(rng.choice((1, 5, 30))):
+                data[rng.randrange(132, end)] = rng.randrange(256)
+        path = tmp_path / "damaged.dcm"
+        path.write_bytes(data)
+        answers.add(answer(path))
+    assert len(answers) > 4
+
+
+def test_a_header_that_asks_for_gigabytes_is_refused_before_they_are_reserved(tmp_path: Path, ramp: np.ndarray) -> None:
+    ds = image(ramp)
+    ds.Rows = ds.Columns = 60000
+    with pytest.raises(InputError) as caught:
+        read_radiograph(save(ds, tmp_path))
+    assert Reason.UNSUPPORTED_PIXELS == caught.value.reason
