@@ -289,7 +289,7 @@ def test_lossless_jpeg_of_a_simulated_radiograph_is_the_uncompressed_one(tmp_pat
 
 
 def answer(path: Path) -> str:
-    """ "ok", or the coded reason of the refusal; anything else that is raised fails the test."""
+    """The coded reason of the refusal, or `ok`; anything else that is raised fails the test."""
     for read in (read_radiograph, lambda one: read_volume([one])):
         try:
             read(path)
