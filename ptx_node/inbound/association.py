@@ -122,7 +122,7 @@ class Association:
         finally:
             if self._reception is not None:
                 self._reception.abort()
-            close_after_reply(self._sock, wait_s=CLOSE_WAIT_S if ending != "released" else 0.2)
+            close_after_reply(self._sock, wait_s=CLOSE_WAIT_S)
             self._log_end(ending)
 
     def _note(self, reason: str, detail: str) -> None:

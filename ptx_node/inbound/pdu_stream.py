@@ -123,10 +123,9 @@ def send(sock: socket.socket, data: bytes) -> None:
 
 
 def close_after_reply(sock: socket.socket, *, wait_s: float) -> None:
-    """Close so that the last PDU arrives: no reset by unread bytes while the peer may still be reading (PS3.8 ARTIM)."""
+    """Let the peer read the last PDU and close first, as PS3.8 has it (state 13, ARTIM); close after `wait_s` at most."""
     end = time.monotonic() + wait_s
     try:
-        sock.shutdown(socket.SHUT_WR)
         sock.settimeout(wait_s)
         while time.monotonic() < end and sock.recv(65_536):
             pass
