@@ -6,11 +6,9 @@ association commits at once: no timer, no thread in between. No row is visible, 
 
 from __future__ import annotations
 
-import fcntl
-import os
 import threading
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,7 @@ from ptx_node.db.tables import Conflict, Instance, Refusal
 from ptx_node.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, Table
     from sqlalchemy.sql.dml import Insert
@@ -68,7 +66,6 @@ class Ledger:
         self._waiting: deque[_Ticket] = deque()
         self._lock = threading.Lock()
         self._connection: Connection | None = None
-        self._queue_file = _queue_file(engine)
         self._insert = RawInsert(engine, Instance.__table__, "sop_instance_uid")  # type: ignore[arg-type]
         self._known = select(Instance.sop_instance_uid, Instance.sha256, Instance.path).where(
             Instance.sop_instance_uid.in_(bindparam("uids", expanding=True))
@@ -131,7 +128,7 @@ class Ledger:
             with unavailable():
                 if self._connection is None:
                     self._connection = self._write.connect()
-                with self._turn(), self._connection.begin():
+                with self._connection.begin():
                     new = self._insert(self._connection, [ticket.row for ticket in batch])
                     known: dict[str, Known] = {}
                     if new != len(batch):
@@ -142,18 +139,6 @@ class Ledger:
             self._forget_connection()
             raise
         return new, known
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Receivers on one SQLite database wait for each other in the kernel; SQLite itself would sleep and look again."""
-        if self._queue_file is None:
-            yield
-            return
-        fcntl.flock(self._queue_file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._queue_file, fcntl.LOCK_UN)
 
     def _forget_connection(self) -> None:
         if self._connection is not None:
@@ -179,16 +164,6 @@ class Ledger:
         """
         with unavailable(), self._write.begin() as connection:
             connection.execute(insert(Refusal), row)
-
-
-def _queue_file(engine: Engine) -> int | None:
-    """A file beside the SQLite database that its receivers lock; None where there is nothing to lock, or no way to."""
-    if engine.dialect.name != "sqlite" or not engine.url.database or os.environ.get("NOQ"):
-        return None
-    try:
-        return os.open(f"{engine.url.database}-receivers", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError:
-        return None
 
 
 class RawInsert:
