@@ -80,13 +80,17 @@ class EncodedResult:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What recording a finding changed. `superseded` means nothing was recorded: a newer job answers instead."""
+    """What recording a finding changed. `superseded` means nothing was recorded: a newer job answers instead.
+
+    `retried`: an earlier attempt at the job may have left files that no row names.
+    """
 
     finding_id: int | None
     result_ids: tuple[int, ...] = ()
     replaced: int = 0
     deliveries_queued: int = 0
     superseded: bool = False
+    retried: bool = False
 
 
 def encode_results(
@@ -190,6 +194,8 @@ def record_finding(
         except IntegrityError:
             continue
         if recorded is not None:
+            if recorded.retried:
+                _remove_strays(store, [one for one in stored if one.sop_instance_uid not in known])
             return recorded
     raise DatabaseUnavailableError(f"the finding of job {job_id} is being recorded by others again and again; try later")
 
@@ -216,6 +222,15 @@ def _store(store: ResultFiles, encoded: EncodedResult, known: StoredResult | Non
         file.size_bytes,
         file.sha256,
     )
+
+
+def _remove_strays(store: ResultFiles, first_stored: Iterable[StoredResult]) -> None:
+    """Remove what a worker wrote that died before its row; only where no row ever named another file of the result."""
+    for one in first_stored:
+        file = store.path(one.path)
+        for stray in file.parent.glob(f"{one.sop_instance_uid}.*.dcm"):
+            if stray != file:
+                stray.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +264,8 @@ class _Recording:
         self._withdraw_outdated(session, row, results)
         for uid in sorted(replaced):
             logger.warning("result replaced: the same input and model gave other content", sop_instance_uid=uid, job_id=self.job_id)
-        return Recorded(row.id, tuple(results.values()), len(replaced), queued)
+        retried = job.attempts > 1 or job.cause is not None
+        return Recorded(row.id, tuple(results.values()), len(replaced), queued, retried=retried)
 
     def _queue(self, session: Session, results: Mapping[str, int], replaced: frozenset[str]) -> int:
         """Queue what is not on its way yet, what another job gave up, and again what has other content now."""

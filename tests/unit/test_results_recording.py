@@ -258,3 +258,17 @@ def test_a_destination_gets_what_the_rule_asks_and_its_policy_allows() -> None:
     asked = [{"name": name, "kinds": ["seg", "sr"]} for name in ("pacs", "viewer", "nothing", "gone")]
     expected = (ResultDestination("pacs", frozenset({ResultKind.SR}), 10.0), ResultDestination("viewer", BOTH, 20.0))
     assert expected == destinations_of(asked, policies)
+
+
+def test_files_of_an_attempt_that_died_before_its_row_are_removed_by_the_next(
+    engine: Engine, store: FileStore, record: Callable[..., Any], sources: list[pydicom.Dataset]
+) -> None:
+    (encoded, _) = encode(sources, finding(sources), later=timedelta(hours=-1))
+    uid = str(encoded.dataset.SOPInstanceUID)
+    stray = store.put(f"results/{uid[-2:]}/{uid}.0123456789abcdef.dcm", encoded.part10())
+    neighbour = store.put(f"results/{uid[-2:]}/{uid}0.0123456789abcdef.dcm", b"another result")
+    record(new_job(engine, "first", attempts=2))
+    assert not store.path(stray.path).exists()
+    assert store.path(neighbour.path).exists()
+    with begin_read(engine) as session:
+        assert all(store.path(path).exists() for path in session.scalars(select(Result.path)))
