@@ -15,6 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End when every answer is checked, instead of running on.")] = False,
+    pacs: Annotated[bool, typer.Option("--pacs/--no-pacs", help="Deliver to an Orthanc, or to a folder.")] = True,
     home: Annotated[Path, typer.Option(help="Folder of the demonstration; cleared at each run.")] = Path(".demo"),
 ) -> None:
     """Send simulated chest studies to a node as a modality would, and read the results back from a PACS."""
@@ -22,4 +23,4 @@ def demo(
     from ptx_node.wiring.node import stop_on_signals  # noqa: PLC0415
 
     with stop_on_signals() as stop:
-        raise typer.Exit(run(home, once=once, stop=stop))
+        raise typer.Exit(run(home, once=once, with_pacs=pacs, stop=stop))

@@ -38,7 +38,7 @@ WIDTH = 132
 NO_PACS = "[yellow]Orthanc is not installed, so results go to a folder. For a real PACS: apt-get install orthanc orthanc-dicomweb[/yellow]"
 
 
-def run(folder: Path, *, once: bool, stop: threading.Event) -> int:
+def run(folder: Path, *, once: bool, with_pacs: bool, stop: threading.Event) -> int:
     """Start the node and the PACS, send the studies, show and check every answer; 0 when all is as it should be.
 
     Raises:
@@ -49,7 +49,7 @@ def run(folder: Path, *, once: bool, stop: threading.Event) -> int:
         console = Console(width=WIDTH)  # the table is one line a study
     site = prepare(folder)
     with ExitStack() as stack:
-        pacs = _start_pacs(site, stack, console)
+        pacs = _start_pacs(site, stack, console) if with_pacs else None
         write_settings(site, pacs)
         settings = load(site.config)
         console.print("starting the node (receiver, workers, scheduler, SQLite, embedded Redis) and simulating the studies")

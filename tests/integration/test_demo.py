@@ -1,0 +1,43 @@
+"""The main job by one command, as a newcomer runs it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from ptx_node.demo.site import MARK
+
+
+@pytest.mark.parametrize("pacs", ["--pacs", "--no-pacs"])
+def test_demo_ends_with_every_answer_checked(tmp_path: Path, pacs: str) -> None:
+    """Simulated studies go in by C-STORE; SEG and SR are read back, agree with the truth, and the exit code says so."""
+    home = tmp_path / "demo"
+    demo = subprocess.run(
+        [sys.executable, "-m", "ptx_node", "demo", "--once", pacs, "--home", home],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        cwd=tmp_path,
+    )
+    assert 0 == demo.returncode, demo.stdout + demo.stderr
+    assert "8 of 8 answers agree" in demo.stdout
+    assert "✗" not in demo.stdout
+    if pacs == "--no-pacs":
+        written = [pydicom.dcmread(path, stop_before_pixels=True).Modality for path in (home / "node" / "results").glob("*.dcm")]
+        assert {"SEG": 3, "SR": 8, "OT": 6} == {name: written.count(name) for name in set(written)}
+
+
+def test_demo_leaves_foreign_folders_alone(tmp_path: Path) -> None:
+    """Only a folder that an earlier demonstration made is cleared."""
+    (tmp_path / "thesis.txt").write_text("ten years of work")
+    demo = subprocess.run(
+        [sys.executable, "-m", "ptx_node", "demo", "--once", "--home", tmp_path], capture_output=True, text=True, timeout=60
+    )
+    assert 1 == demo.returncode
+    assert "not empty" in demo.stderr
+    assert ["thesis.txt"] == [path.name for path in tmp_path.iterdir()]
+    assert MARK not in demo.stderr
