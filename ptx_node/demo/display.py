@@ -49,9 +49,7 @@ def table(studies: Sequence[Expected], journeys: Mapping[str, Journey], sent_at:
         times = (journey.received_at, journey.queued_at, journey.inferred_at, journey.accepted_at, journey.committed_at)
         steps = [_seconds(begun, moment) for moment in (*times, _end(journey, times))]
         view.add_row(study.label, *steps, _answer(journey), _truth(study, journey))
-    view.caption = (
-        "all times count from the moment the study was sent; proven: the PACS committed to keep the results, or they were found there"
-    )
+    view.caption = "times since the study was sent; proven: the PACS committed to keep the results, or they were found there"
     view.caption_justify = "left"
     return view
 
