@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         line = " ".join(str(error).split()) or "no message"
         print(  # noqa: T201
-            f"ptx: internal error, please report it: {type(error).__name__}: {line}. Run again with PTX_NODE__LOG_LEVEL=DEBUG for the trace",
+            f"ptx: internal error, please report it: {type(error).__name__}: {line}. For the trace, set PTX_NODE__LOG_LEVEL=DEBUG",
             file=sys.stderr,
         )
         return 1

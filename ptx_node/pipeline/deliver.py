@@ -62,7 +62,6 @@ class Destination(Protocol):
             DestinationUnavailableError: the peer could not be asked; a retry may help.
         """
 
-
     def echo(self) -> str:
         """Verify that the destination answers, changing nothing there; what was seen, in words.
 
