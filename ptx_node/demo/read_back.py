@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ptx_node.db.journey import Journey
     from ptx_node.simulator.pacs import Pacs
 
-SHORTEST_UID = 10
+SAID = {"Presence of property", "Outcome of the analysis", "Reason of the outcome"}
+"""Names of the coded statements of a report that the demonstration repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def _texts(ds: Dataset) -> str:
     words: list[str] = []
     for item in ds.get("ContentSequence", ()):
         words += _walk(item)
-    return ", ".join(dict.fromkeys(words)) or "no measurements"
+    return ", ".join(dict.fromkeys(words)) or "nothing stated"
 
 
 def _walk(item: Dataset) -> list[str]:
@@ -86,8 +87,8 @@ def _walk(item: Dataset) -> list[str]:
     name = item.ConceptNameCodeSequence[0].CodeMeaning if "ConceptNameCodeSequence" in item else ""
     if item.ValueType == "NUM" and "MeasuredValueSequence" in item and item.MeasuredValueSequence:
         value = item.MeasuredValueSequence[0]
-        words.append(f"{name} {value.NumericValue} {value.MeasurementUnitsCodeSequence[0].CodeValue}")
-    elif item.ValueType == "CODE" and item.ConceptCodeSequence[0].CodeMeaning in {"Present", "Absent"}:
+        words.append(f"{name} {float(value.NumericValue):.3g} {value.MeasurementUnitsCodeSequence[0].CodeValue}")
+    elif item.ValueType == "CODE" and name in SAID:
         words.append(f"{name}: {item.ConceptCodeSequence[0].CodeMeaning}")
     for child in item.get("ContentSequence", ()):
         words += _walk(child)

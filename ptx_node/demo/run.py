@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ptx_node.simulator.pacs import Pacs
 
 PATIENCE_S = 240.0
-WIDTH = 132
+WIDTH = 140
 NO_PACS = "[yellow]Orthanc is not installed, so results go to a folder. For a real PACS: apt-get install orthanc orthanc-dicomweb[/yellow]"
 
 
