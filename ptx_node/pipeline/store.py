@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import os
 import secrets
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,20 +101,6 @@ class FileStore:
     def remove(self, relative_path: str) -> None:
         """Forget a stored file; one that is not there is no error."""
         self.path(relative_path).unlink(missing_ok=True)
-
-    def remove_abandoned(self, *, older_than_s: float) -> int:
-        """Remove temporary files of writers that were killed: untouched for so long; how many.
-
-        Every writer gives up long before (`dicom.idle_timeout_s`), so that no file is taken from under one.
-        """
-        oldest, removed = time.time() - older_than_s, 0
-        with contextlib.suppress(OSError), os.scandir(f"{self._root}/{INCOMING}") as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                        os.unlink(entry.path)  # noqa: PTH108 - a name as the system gives it
-                        removed += 1
-        return removed
 
     def _check_room(self) -> None:
         room = os.statvfs(self._root)

@@ -8,13 +8,14 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from ptx_node.db import destinations, heartbeats, schema
-from ptx_node.db.session import begin_read, now
+from ptx_node.db import destinations, heartbeats, housekeeping, schema
+from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.errors import ConfigurationError, PtxError
 from ptx_node.log import get
 from ptx_node.outbound.commitment_report import CommitmentReporter
 from ptx_node.pipeline import enqueue
 from ptx_node.pipeline.commitment import report_commitments
+from ptx_node.pipeline.sweep import OLD_S, sweep_store
 from ptx_node.wiring.node import (
     broker_file,
     broker_url,
@@ -40,8 +41,7 @@ if TYPE_CHECKING:
 
 log = get(__name__)
 
-ABANDONED_AFTER_S = 3600.0
-"""A temporary file that nobody has written to for so long, or for twice the idle time-out, belongs to a killed writer."""
+TIDY_INTERVAL_S = 3600.0
 
 
 def worker(settings: Settings, queue: str) -> int:
@@ -69,21 +69,22 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
             return destinations.due_destinations(session, now()) & names
 
     store = open_store(settings)
-    abandoned_after_s = max(ABANDONED_AFTER_S, 2 * settings.dicom.idle_timeout_s)
-    duties = (
-        lambda: enqueue.queue_due(engine, rules, now()),
-        lambda: store.remove_abandoned(older_than_s=abandoned_after_s),
-    )
+    duties = (lambda: enqueue.queue_due(engine, rules, now()),)
     reporter = CommitmentReporter(settings.dicom.peers)
-    # Beside the sweeper and not in it: a peer that does not take its report must not hold up the others' work.
-    reports = threading.Thread(
-        target=sweeper.run,
-        args=(stop, lambda: report_commitments(engine, store, reporter)),
-        kwargs={"interval_s": settings.worker.sweep_interval_s},
-        name="commitment reports",
-        daemon=True,
+    old_s = max(OLD_S, 2 * settings.dicom.idle_timeout_s)
+
+    def tidy() -> None:
+        sweep_store(engine, store, old_s=old_s)
+        with begin_write(engine) as session:
+            housekeeping.forget(session, now=now())
+
+    # Beside the sweeper and not in it: neither a silent peer nor a large store may hold up the others' work.
+    beside = (
+        ("commitment reports", lambda: report_commitments(engine, store, reporter), settings.worker.sweep_interval_s),
+        ("tidy", tidy, TIDY_INTERVAL_S),
     )
-    reports.start()
+    for name, look, interval_s in beside:
+        threading.Thread(target=sweeper.run, args=(stop, look), kwargs={"interval_s": interval_s}, name=name, daemon=True).start()
     with heartbeats.beating(engine, "schedule"):
         sweeper.run(stop, lambda: sweeper.sweep(engine, bell.ring, due=due, duties=duties), interval_s=settings.worker.sweep_interval_s)
     bell.close()
