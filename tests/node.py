@@ -153,7 +153,11 @@ class Node:
         """`ptx up` while the block runs; its log stands in the error when it does not start."""
         command = [sys.executable, "-m", "ptx_node", "up", "-c", self.config]
         with running(
-            command, log=self.folder / "up.log", ready=lambda: port_answers(self.port), timeout_s=60, env={"TCP_NODELAY": "1"}
+            command,
+            log=self.folder / "up.log",
+            ready=lambda: port_answers(self.port) and port_answers(self.stow_port),
+            timeout_s=60,
+            env={"TCP_NODELAY": "1"},
         ) as process:
             self.process = process
             try:

@@ -117,7 +117,13 @@ def still_held(session: Session, one: Claim) -> bool:
 
 
 def give_back(session: Session, one: Claim, cause: Cause, detail: str, *, not_before: datetime, permanent: bool = False) -> JobState:
-    """After a failed attempt: queue the job again, or quarantine it when attempts are used up or it cannot help."""
+    """After a failed attempt: queue the job again, or quarantine it when attempts are used up or it cannot help.
+
+    A full disk is no fault of the job: that attempt does not count, and the job waits until there is room.
+    """
+    if cause is Cause.STORAGE_FULL:
+        settle(session, one, JobState.QUEUED, cause=cause, detail=detail, not_before_at=not_before, attempts=one.attempts - 1)
+        return JobState.QUEUED
     if permanent or one.attempts >= MAX_ATTEMPTS:
         settle(session, one, JobState.QUARANTINED, cause=cause, detail=detail)
         return JobState.QUARANTINED

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 log = get(__name__)
 
+ROOM_DELAY_S = 5.0
+"""A job whose results found no room waits so long before it is tried again."""
+
 
 class Predictor(Protocol):
     """A loaded model. `prepare` is called from several threads at once, `predict` from one."""
@@ -256,7 +259,7 @@ class Inference:
             raise error
         permanent = cause in {Cause.INPUT_MISSING, Cause.MODEL_UNAVAILABLE}
         detail = f"{type(error).__name__}: {error}"[:1000]
-        wait = timedelta(seconds=self.retry_delay_s * 2 ** (claim.attempts - 1))
+        wait = timedelta(seconds=ROOM_DELAY_S if cause is Cause.STORAGE_FULL else self.retry_delay_s * 2 ** (claim.attempts - 1))
         with begin_write(self.engine) as session:
             state = jobs.give_back(session, claim, cause, detail, not_before=now() + wait, permanent=permanent)
         log.warning("job failed", job_id=claim.job_id, cause=str(cause), attempt=claim.attempts, state=str(state), error=detail)

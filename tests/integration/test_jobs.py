@@ -18,7 +18,7 @@ from ptx_node.db.tables import Instance, Job, JobInput
 from ptx_node.domain.finding import Finding, ModelIdentity, Outcome
 from ptx_node.domain.image import Radiograph, Volume
 from ptx_node.domain.job import Cause, JobState
-from ptx_node.errors import DatabaseUnavailableError, InputError, ModelError
+from ptx_node.errors import DatabaseUnavailableError, InputError, ModelError, StorageFullError
 from ptx_node.pipeline.infer import Inference
 
 IDENTITY = ModelIdentity("SIMULATED", "fake", "1", "0" * 64, "2.25.1")
@@ -256,3 +256,23 @@ def test_database_away_while_answering_loses_nothing(engine: Engine) -> None:
     with begin_write(engine) as session:
         assert (1, 0) == jobs.reap(session, now=now())
     assert JobState.QUEUED == job_of(engine, job_id).state
+
+
+def test_a_full_disk_uses_up_no_attempt(engine: Engine) -> None:
+    """The job waits with its cause until there is room, however long that takes."""
+    job_id = add_job(engine, "j")
+
+    def full(*_: Any) -> None:
+        raise StorageFullError("no room")
+
+    for _ in range(4):
+        inference(engine, FakeModel(), full).run()
+        assert (JobState.QUEUED, Cause.STORAGE_FULL, 0) == (
+            job_of(engine, job_id).state,
+            job_of(engine, job_id).cause,
+            job_of(engine, job_id).attempts,
+        )
+        with begin_write(engine) as session:
+            session.get_one(Job, job_id).not_before_at = None
+    inference(engine, FakeModel(), Answers()).run()
+    assert (JobState.DONE, None) == (job_of(engine, job_id).state, job_of(engine, job_id).cause)
