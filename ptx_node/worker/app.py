@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 VISIBILITY_TIMEOUT_S = 7200
 HARD_LIMIT_S = 1800
-SOFT_SHUTDOWN_S = HARD_LIMIT_S + 60
 
 INFER = "infer"
 FLOW = "flow"
@@ -74,7 +73,6 @@ def make_app(broker_url: str) -> Celery:
         task_routes={"ptx.infer": {"queue": INFER}},
         worker_prefetch_multiplier=1,
         worker_disable_prefetch=True,
-        worker_soft_shutdown_timeout=SOFT_SHUTDOWN_S,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_enable_remote_control=False,
         worker_send_task_events=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -107,7 +108,7 @@ def test_dcmtk_forwards_chest_images_and_keeps_what_the_node_did_not_take(tmp_pa
     spool, node_folder, node_port = tmp_path / "spool", tmp_path / "node", free_port()
     env = {"PTX_HOST": "127.0.0.1", "PTX_PORT": str(node_port), "PTX_RETRY_MINUTES": "-1"}
     forward = RULES / "dcmtk-forward.sh"
-    options = ("--fork", "--accept-all", "--unique-filenames", "--exec-on-reception", f"{forward} #p/#f")
+    options = ("--fork", "--accept-all", "--unique-filenames", "--exec-on-reception", f"{shlex.quote(str(forward))} #p/#f")
     radiograph, slice_, other = write(tmp_path), write(tmp_path, modality="CT"), write(tmp_path, sop_class="1.2.840.10008.5.1.4.1.1.6.1")
     with storescp(spool, "ROUTER", *options, env=env) as router_port:
         send(router_port, radiograph, called="ROUTER")

@@ -265,6 +265,19 @@ def test_an_instance_at_which_the_peer_aborts_does_not_stop_the_others(tmp_path:
     assert verdicts(answers) == [Verdict.ACCEPTED, Verdict.UNAVAILABLE, Verdict.ACCEPTED]
 
 
+@contextmanager
+def rejecting_peer() -> Iterator[int]:
+    """Answers A-ASSOCIATE-RJ and waits for us to close; dcmtk's `--refuse` closes at once, and the answer may be lost."""
+    ae = AE("YES")
+    ae.require_called_aet = True
+    ae.supported_contexts = AllStoragePresentationContexts
+    server = ae.start_server(("127.0.0.1", 0), block=False)
+    try:
+        yield server.socket.getsockname()[1]
+    finally:
+        server.shutdown()
+
+
 def test_unreachable_silent_and_rejecting_peers_are_unavailable(tmp_path: Path) -> None:
     batch = radiograph_files(tmp_path, 1)
     with pytest.raises(DestinationUnavailableError, match="does not answer"):
@@ -275,8 +288,8 @@ def test_unreachable_silent_and_rejecting_peers_are_unavailable(tmp_path: Path) 
             StorageScu("silent", DimsePeer("127.0.0.1", port, "SILENT", timeout_s=0.5)).send(batch)
         with pytest.raises(DestinationUnavailableError, match="does not answer"):
             StowRs("silent", DicomwebService(f"http://127.0.0.1:{port}", timeout_s=0.5)).send(batch)
-    with storescp(tmp_path, "--refuse") as port, pytest.raises(DestinationUnavailableError, match="rejected"):
-        StorageScu("refusing", DimsePeer("127.0.0.1", port, "NO", timeout_s=2.0)).send(batch)
+    with rejecting_peer() as port, pytest.raises(DestinationUnavailableError, match="rejected"):
+        StorageScu("refusing", DimsePeer("127.0.0.1", port, "NO", timeout_s=10.0)).send(batch)
 
 
 def test_orthanc_behind_a_password(tmp_path: Path) -> None:

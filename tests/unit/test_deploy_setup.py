@@ -67,19 +67,19 @@ def test_the_pinned_files_do_not_overlap_and_the_demo_needs_no_test_tools() -> N
 
 def test_torch_is_pinned_exactly_and_installed_first() -> None:
     assert pinned("worker")["torch"] == "2.13.0"
-    plan = run("make", "--always-make", "--dry-run", "demo", cwd=ROOT).stdout
+    plan = run("make", "--no-print-directory", "--always-make", "--dry-run", "demo", cwd=ROOT).stdout
     assert 0 < plan.index("install-torch.sh") < plan.index("-r deploy/requirements/worker.txt")
 
 
 def test_make_passes_its_arguments_to_the_demo_and_installs_no_test_tools_for_it() -> None:
-    plan = run("make", "--always-make", "--dry-run", "demo", "ARGS=--once", cwd=ROOT)
+    plan = run("make", "--no-print-directory", "--always-make", "--dry-run", "demo", "ARGS=--once", cwd=ROOT)
     assert plan.returncode == 0, plan.stderr
     assert plan.stdout.splitlines()[-1] == ".venv/bin/ptx demo --once"
     assert "dev.txt" not in plan.stdout
 
 
 def test_make_test_lints_and_ends_with_pytest() -> None:
-    plan = run("make", "--always-make", "--dry-run", "test", cwd=ROOT).stdout
+    plan = run("make", "--no-print-directory", "--always-make", "--dry-run", "test", cwd=ROOT).stdout
     for step in ("debian-packages.sh test", "ruff check", "ruff format --quiet --check", "mypy", "lint-imports"):
         assert step in plan, step
     assert "-m pytest" in plan.splitlines()[-1]
