@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,38 @@ class DimsePeer:
         return f"{self.called_ae}@{self.host}:{self.port}"
 
 
+class Checkpoint(threading.Event):
+    """Stands in for the event at which pynetdicom 3.0 halts its own thread while we wait for an answer.
+
+    Its thread announces that it halts before it does, so that now and then it still takes the answer from under us; the
+    instance then seems unanswered until the time-out. Here `clear` returns when that thread stands at `wait`.
+    """
+
+    LONGEST_S = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._standing = threading.Event()
+        super().set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Halt until `set`."""
+        if self.is_set():
+            return True
+        self._standing.set()
+        return super().wait(timeout)
+
+    def set(self) -> None:
+        """Let the thread run."""
+        self._standing.clear()
+        super().set()
+
+    def clear(self) -> None:
+        """Return when the thread stands, or when it has long ended."""
+        super().clear()
+        self._standing.wait(self.LONGEST_S)
+
+
 @contextmanager
 def association(peer: DimsePeer, contexts: Sequence[Any], handlers: Sequence[tuple[Any, Any]] = ()) -> Iterator[Any]:
     """An established association (pynetdicom), released at the end of the block.
@@ -89,6 +122,7 @@ def association(peer: DimsePeer, contexts: Sequence[Any], handlers: Sequence[tup
             offered = ", ".join(sorted({context.abstract_syntax.name for context in contexts}))
             raise DestinationRefusedError(f"{peer} accepts none of what was proposed: {offered}")
         raise DestinationUnavailableError(f"{peer} {_why(assoc)}")
+    assoc._reactor_checkpoint = Checkpoint()  # noqa: SLF001 - see there
     try:
         yield assoc
     finally:
