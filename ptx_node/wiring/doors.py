@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from ptx_node.inbound.association import CommitmentScp
     from ptx_node.settings import Settings
 
+RING_INTERVAL_S = 0.1
+"""A series comes in hundreds of instances a second, and a message costs as much as an instance: ten a second are enough."""
+
 log = get(__name__)
 
 
 def make_receiver(settings: Settings) -> Receiver:
     """The one function that every door leads to, for this process."""
-    bell = Doorbell(make_app(broker_url(settings)))
+    bell = Doorbell(make_app(broker_url(settings)), interval_s=RING_INTERVAL_S)
     return Receiver(
         open_database(settings),
         open_store(settings),

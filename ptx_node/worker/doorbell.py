@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
 INTERVAL_S = 0.01
-"""Rings for the same task within this time are one message."""
+"""The first ring is sent at once; those of so long afterwards are one message."""
 
 log = get(__name__)
 
@@ -19,8 +19,9 @@ log = get(__name__)
 class Doorbell:
     """Sends wake-up messages from a thread of its own, started at the first ring (and again after a fork)."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, *, interval_s: float = INTERVAL_S) -> None:
         self._app = app
+        self._interval_s = interval_s
         self._wanted: set[tuple[str, tuple[str, ...]]] = set()
         self._event = threading.Event()
         self._lock = threading.Lock()
@@ -54,7 +55,7 @@ class Doorbell:
                 self._send(task, args)
             if self._closed.is_set():
                 return
-            self._closed.wait(INTERVAL_S)
+            self._closed.wait(self._interval_s)
 
     def _send(self, task: str, args: tuple[Any, ...]) -> None:
         try:
