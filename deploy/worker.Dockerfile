@@ -1,14 +1,15 @@
 # Inference and delivery workers, with CUDA: PyPI's torch brings the CUDA libraries of its own version as wheels, so that
 # the host needs the NVIDIA driver and its container toolkit only. Without a GPU the same image works on the CPU.
 # Build from the root of the repository: docker build -f deploy/worker.Dockerfile -t ptx-node-worker .
-# A smaller image for hosts without a GPU: add --build-arg TORCH_INDEX=https://index.example/cpu
+# A smaller image for hosts without a GPU: add --build-arg TORCH_INDEX=… with the address of an index of CPU builds.
 FROM python:3.11-slim-bookworm AS build
-ARG TORCH_INDEX=https://index.example/simple
+ARG TORCH_INDEX=""
 WORKDIR /opt/ptx-node
 RUN python -m venv .venv
 COPY deploy/requirements/base.txt deploy/requirements/worker.txt deploy/requirements/
+COPY deploy/install-torch.sh deploy/
 # torch first and exactly, so that the layer of gigabytes is built again for a new torch only.
-RUN .venv/bin/pip install --no-cache-dir --no-compile --index-url "$TORCH_INDEX" "$(grep '^torch==' deploy/requirements/worker.txt)"
+RUN PIP_NO_CACHE_DIR=1 sh deploy/install-torch.sh .venv/bin/python "$(grep '^torch==' deploy/requirements/worker.txt)"
 RUN .venv/bin/pip install --no-cache-dir --no-compile -r deploy/requirements/base.txt -r deploy/requirements/worker.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY ptx_node ptx_node
