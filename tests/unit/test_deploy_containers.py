@@ -154,6 +154,10 @@ def test_the_receiver_image_has_no_torch_and_no_codecs() -> None:
 
 
 def test_the_worker_image_installs_torch_before_everything_else() -> None:
-    installs = [line for line in (DEPLOY / "worker.Dockerfile").read_text().splitlines() if "pip install" in line or "install-torch" in line]
+    installs = [
+        line
+        for line in (DEPLOY / "worker.Dockerfile").read_text().splitlines()
+        if line.startswith("RUN") and ("pip install" in line or "install-torch.sh" in line)
+    ]
     assert "^torch==" in installs[0]
     assert "worker.txt" in installs[1]
