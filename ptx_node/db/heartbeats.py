@@ -16,7 +16,7 @@ from ptx_node.errors import DatabaseUnavailableError
 from ptx_node.log import get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from sqlalchemy import Engine
@@ -31,8 +31,12 @@ def process_name(role: str) -> str:
     return f"{role}@{socket.gethostname()}:{os.getpid()}"
 
 
-def start(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) -> threading.Event:
-    """Say every few seconds that this process lives, from a thread that ends with it or when the event is set."""
+def start(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) -> Callable[[], None]:
+    """Say every few seconds that this process lives, from a thread; the function returned ends it and takes the sign away.
+
+    Never in a process that forks: SQLite's locks are counted in the process's memory, and a child that was forked while this
+    thread held one would find the database locked for ever.
+    """
     stop = threading.Event()
     name, started_at = process_name(role), now()
 
@@ -42,23 +46,26 @@ def start(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) ->
             if stop.wait(INTERVAL_S):
                 break
 
+    def end() -> None:
+        stop.set()
+        try:
+            with begin_write(engine) as session:
+                session.execute(delete(Heartbeat).where(Heartbeat.process == name))
+        except DatabaseUnavailableError:
+            log.debug("the sign of life stays; the database is away")
+
     threading.Thread(target=beat, name="heartbeat", daemon=True).start()
-    return stop
+    return end
 
 
 @contextmanager
 def beating(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) -> Iterator[None]:
-    """Say every few seconds that this process lives while the block runs; take the sign away at its end."""
-    stop = start(engine, role, detail)
+    """Say every few seconds that this process lives while the block runs."""
+    end = start(engine, role, detail)
     try:
         yield
     finally:
-        stop.set()
-        try:
-            with begin_write(engine) as session:
-                session.execute(delete(Heartbeat).where(Heartbeat.process == process_name(role)))
-        except DatabaseUnavailableError:
-            log.debug("the sign of life stays; the database is away")
+        end()
 
 
 def _say(engine: Engine, name: str, role: str, started_at: datetime, detail: dict[str, Any]) -> None:

@@ -50,9 +50,11 @@ def worker(settings: Settings, queue: str) -> int:
     schema.require_latest(engine)
     app = make_app(broker_url(settings))
     load_rules(settings)  # a wrong rule is said here and now, not in a child process later
+    if queue == INFER:
+        # This process forks the one that works, and forks it again when it dies: it must not use the database from now on.
+        engine.dispose()
+        return work(app, queue, lambda: InferStages.build(settings, Doorbell(make_app(broker_url(settings)))), concurrency=1)
     with heartbeats.beating(engine, f"worker-{queue}"):
-        if queue == INFER:
-            return work(app, queue, lambda: InferStages.build(settings, Doorbell(make_app(broker_url(settings)))), concurrency=1)
         return work(app, queue, lambda: FlowStages.build(settings, Doorbell(app)), concurrency=settings.worker.delivery_threads)
 
 

@@ -13,7 +13,7 @@ from ptx_node.wiring.models import known_models
 from ptx_node.wiring.node import load_rules, make_destinations, open_database, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Engine
 
@@ -109,6 +109,7 @@ class InferStages:
     inference: Inference
     bell: Doorbell
     pool: ThreadPoolExecutor
+    end_heartbeat: Callable[[], None]
 
     @classmethod
     def build(cls, settings: Settings, bell: Doorbell) -> InferStages:
@@ -116,7 +117,8 @@ class InferStages:
         from ptx_node.wiring.inference import build_inference  # noqa: PLC0415 - torch, only in this process
 
         pool = ThreadPoolExecutor(settings.worker.decode_threads, thread_name_prefix="decode")
-        return cls(build_inference(settings, pool, bell), bell, pool)
+        inference = build_inference(settings, pool, bell)
+        return cls(inference, bell, pool, heartbeats.start(inference.engine, "worker-infer"))
 
     def enqueue(self) -> None:
         """Not here."""
@@ -141,4 +143,5 @@ class InferStages:
         """Give back threads and connections."""
         self.bell.close()
         self.pool.shutdown(wait=False, cancel_futures=True)
+        self.end_heartbeat()
         self.inference.engine.dispose()

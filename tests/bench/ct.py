@@ -98,7 +98,8 @@ def peak_memory(node: Node) -> Iterator[list[float]]:
         pid = session.scalars(select(Heartbeat.pid).where(Heartbeat.role == "worker-infer")).one()
 
     def watch() -> None:
-        parent = psutil.Process(pid)
+        parent = psutil.Process(pid).parent()  # the worker's own process, which forked the one that works
+        assert parent is not None
         while not done.wait(0.05):
             held = 0
             for process in (parent, *parent.children(recursive=True)):

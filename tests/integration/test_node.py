@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pydicom
 import pytest
 from pydicom.uid import generate_uid
@@ -206,3 +207,22 @@ def test_every_transfer_syntax_is_stored_as_sent_and_read_or_refused_clearly(
     retired = [job for job in node.ptx("jobs", "--state", "not_eligible") if job["reason"] == "unsupported_transfer_syntax"]
     assert len(retired) == 2
     assert node.ptx("status")["not_eligible_by_reason"]["unsupported_transfer_syntax"] == 2
+
+
+@pytest.mark.parametrize("words", [("worker", "infer"), ("receive", "dimse")])
+def test_a_process_that_forks_has_no_database_open(hospital: tuple[Node, Pacs], words: tuple[str, ...]) -> None:
+    """SQLite counts its locks in memory: a child forked while its parent holds one finds the database locked for ever."""
+    node, _ = hospital
+
+    def family() -> tuple[list[psutil.Process], list[psutil.Process]]:
+        everybody = node.processes(*words)
+        children = [one for one in everybody if one.parent() in everybody]
+        return [one for one in everybody if one not in children], children
+
+    def has_database(process: psutil.Process) -> bool:
+        return any("ptx.db" in Path(file.path).name for file in process.open_files())
+
+    wait_until(lambda: bool(family()[1]) and all(map(has_database, family()[1])), what="the children to open the database")
+    parents, _ = family()
+    assert 1 == len(parents)
+    assert not has_database(parents[0])
