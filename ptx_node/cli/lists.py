@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ from rich.table import Table
 from ptx_node.cli.context import ConfigOption, JsonOption, LimitOption, load_settings, make_console, print_json, print_list
 from ptx_node.db import jobs as job_rows
 from ptx_node.db import overview
+from ptx_node.db.destinations import backlog
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.errors import UsageError
 from ptx_node.pipeline import deliver
@@ -32,6 +34,7 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     settings = load_settings(config)
     with begin_read(open_database(settings)) as session:
         seen = overview.status(session, now=now())
+        seen["destinations"] = [asdict(one) for one in backlog(session, [one.name for one in settings.destinations])]
     if json:
         print_json(seen)
         return

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What waits for one destination, for `ptx deliveries` and the dashboard.
+    """What waits for one destination, for `ptx status`.
 
     Attributes:
         configured: False when the destination is no longer in the settings: its deliveries wait and are never dropped.

@@ -11,7 +11,6 @@ from ptx_node.db.tables import (
     CommitmentRequest,
     Conflict,
     Delivery,
-    DestinationState,
     FindingRow,
     Heartbeat,
     Instance,
@@ -64,7 +63,6 @@ def status(session: Session, *, now: datetime) -> Row:
         "findings": _by(session, select(FindingRow.outcome, func.count()).group_by(FindingRow.outcome)),
         "results": _by(session, select(Result.kind, func.count()).group_by(Result.kind)),
         "deliveries": _deliveries_by_destination(session),
-        "suspended": [row.name for row in session.scalars(select(DestinationState).where(DestinationState.suspended.is_(True)))],
         "commitment_requests_open": _count(
             session, select(func.count()).select_from(CommitmentRequest).where(CommitmentRequest.reported_at.is_(None))
         ),

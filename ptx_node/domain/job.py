@@ -27,7 +27,6 @@ class Cause(StrEnum):
     """Why an attempt at a job failed: the closed list that quarantine reports."""
 
     INPUT_MISSING = "input_missing"
-    INPUT_ALTERED = "input_altered"
     DECODE_FAILED = "decode_failed"
     MODEL_UNAVAILABLE = "model_unavailable"
     INFERENCE_FAILED = "inference_failed"

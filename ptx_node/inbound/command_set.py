@@ -9,7 +9,6 @@ from enum import IntEnum
 NO_DATA_SET = 0x0101
 COMMAND_FIELD = 0x0100
 LONGEST_COMMENT = 64
-PDV_HEADER_BYTES = 6
 
 
 class Command(IntEnum):

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ptx_node.domain.conditions import Verdict
     from ptx_node.domain.decision import Decision
 
-UNKNOWN_ORIGIN = Origin(Via.DIMSE, "", "", "", "")
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:

@@ -22,7 +22,6 @@ HARD_LIMIT_S = 1800
 
 INFER = "infer"
 FLOW = "flow"
-QUEUES = (INFER, FLOW)
 """`infer` needs the model (and a GPU where there is one); `flow` is routing and delivery, on threads."""
 
 log = get(__name__)

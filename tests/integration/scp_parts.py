@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import threading
 from contextlib import contextmanager
@@ -60,35 +59,17 @@ def scp_in_thread(engine: Engine, folder: Path, *, receiver: Receiver | None = N
 
 
 @contextmanager
-def scp_processes(url: str, folder: Path, *, processes: int = 2, ring: bool = False, drain_s: float = 5) -> Iterator[tuple[int, int]]:
+def scp_processes(url: str, folder: Path, *, processes: int = 2, drain_s: float = 5) -> Iterator[tuple[int, int]]:
     """The receiver as a site runs it; gives (port, pid of the parent)."""
     port = free_port()
     command = [sys.executable, __file__, "--url", url, "--folder", folder, "--port", port, "--processes", processes, "--drain", drain_s]
     with running(
-        [str(word) for word in command] + ["--ring"] * ring,
+        [str(word) for word in command],
         log=folder.parent / "receiver.log",
         ready=lambda: port_answers(port),
         env={"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
     ) as process:
         yield port, process.pid
-
-
-class PipeBell:
-    """A doorbell as the node rings it: one thread sleeps, a ring while it is busy is remembered once."""
-
-    def __init__(self) -> None:
-        self._wanted = threading.Event()
-        self._sink = os.open(os.devnull, os.O_WRONLY)
-        threading.Thread(target=self._ring, daemon=True).start()
-
-    def __call__(self) -> None:
-        self._wanted.set()
-
-    def _ring(self) -> None:
-        while self._wanted.wait():
-            self._wanted.clear()
-            os.write(self._sink, b"!")
-            threading.Event().wait(0.05)
 
 
 def main() -> int:
@@ -98,14 +79,12 @@ def main() -> int:
     words.add_argument("--port", type=int)
     words.add_argument("--processes", type=int)
     words.add_argument("--drain", type=float)
-    words.add_argument("--ring", action="store_true")
     given = words.parse_args()
     log.configure(level="INFO")
 
     def build() -> tuple[Receiver, DurableCommitmentScp]:
         engine = open_engine(given.url)
-        ring = PipeBell() if given.ring else lambda: None
-        return make_receiver(engine, given.folder, ring=ring), DurableCommitmentScp(engine)
+        return make_receiver(engine, given.folder), DurableCommitmentScp(engine)
 
     settings = DicomSettings(peers=ANYBODY, port=given.port, processes=given.processes)
     return serve(settings, build, drain_s=given.drain)

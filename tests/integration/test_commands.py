@@ -152,3 +152,13 @@ def test_the_command_is_installed(tmp_path: Path) -> None:
         for words in ([ptx], [sys.executable, "-m", "ptx_node"])
     ]
     assert answers[0].stdout == answers[1].stdout != ""
+
+
+def test_status_names_destinations_that_are_suspended_or_idle(site: Path, ptx: Ptx) -> None:
+    """Where results go, and which of the destinations a person has stopped."""
+    assert 0 == ptx("deliveries", "suspend", "folder", "--reason", "cleaning").returncode
+    (folder,) = json.loads(ptx("status", "--json").stdout)["destinations"]
+    assert ("folder", True, True, "cleaning") == (folder["destination"], folder["configured"], folder["suspended"], folder["reason"])
+    assert 0 == ptx("deliveries", "resume", "folder").returncode
+    (folder,) = json.loads(ptx("status", "--json").stdout)["destinations"]
+    assert not folder["suspended"]
