@@ -86,7 +86,12 @@ clean:  ## forget the set-up
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.make/dev: $(PINS)/dev.txt .make/editable
+.make/training: $(PINS)/training.txt .make/editable
+	@echo "installing what training needs"
+	@$(PIP) -r $(PINS)/training.txt
+	@touch $@
+
+.make/dev: $(PINS)/dev.txt .make/training
 	@echo "installing the test tools"
 	@$(PIP) -r $(PINS)/dev.txt
 	@touch $@

@@ -1,7 +1,8 @@
 # noqa: INP001 - a script, not a module of a package
 """Write the pinned requirement files from what is installed here: the closure of each group of pyproject.toml.
 
-base.txt is what a receiver needs, worker.txt what inference and the embedded broker add, dev.txt what lint and tests add.
+base.txt is what a receiver needs, worker.txt what inference and the embedded broker add, training.txt what training adds,
+dev.txt what lint and tests add.
 Upgrade by hand (`pip install --upgrade NAME`), run the tests, then run this: `make lock`.
 """
 
@@ -46,12 +47,13 @@ def pins(names: set[str], markers: dict[str, str]) -> str:
 
 
 def main() -> None:
-    """Write the three files; each holds only what the ones before it do not."""
+    """Write the files; each holds only what the ones before it do not."""
     project = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     groups = {
         "base": [*project["dependencies"], *BUILD],
         "worker": [*extras["worker"], *extras["embedded"]],
+        "training": extras["training"],
         "dev": extras["dev"],
     }
     known: set[str] = set()

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-PINS = {name: DEPLOY / "requirements" / f"{name}.txt" for name in ("base", "worker", "dev")}
+PINS = {name: DEPLOY / "requirements" / f"{name}.txt" for name in ("base", "worker", "training", "dev")}
 SCRIPTS = sorted([*DEPLOY.rglob("*.sh"), ROOT / ".ci" / "run"])
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
@@ -45,11 +45,12 @@ def pinned(group: str) -> dict[str, str]:
 def test_every_dependency_of_the_project_is_pinned_within_its_range() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    base, worker, dev = pinned("base"), pinned("worker"), pinned("dev")
+    base, worker, training, dev = pinned("base"), pinned("worker"), pinned("training"), pinned("dev")
     groups = (
         (project["dependencies"], base),
         ([*extras["worker"], *extras["embedded"]], base | worker),
-        (extras["dev"], base | worker | dev),
+        (extras["training"], base | worker | training),
+        ([*extras["dev"], *extras["tensorboard"]], base | worker | training | dev),
     )
     for requirements, available in groups:
         for requirement in map(Requirement, requirements):
@@ -59,9 +60,10 @@ def test_every_dependency_of_the_project_is_pinned_within_its_range() -> None:
 
 
 def test_the_pinned_files_do_not_overlap_and_the_demo_needs_no_test_tools() -> None:
-    base, worker, dev = (set(pinned(group)) for group in ("base", "worker", "dev"))
+    base, worker, training, dev = (set(pinned(group)) for group in ("base", "worker", "training", "dev"))
     assert not base & worker
-    assert not (base | worker) & dev
+    assert not (base | worker) & training
+    assert not (base | worker | training) & dev
     assert {"pytest", "mypy", "ruff"} <= dev
 
 
