@@ -18,9 +18,9 @@ from ptx_node.model.bundle import Bundle, decision_metadata, save_bundle
 from ptx_node.model.metadata import Decision
 from ptx_node.model.postprocess import drop_small, series_probability, source_masks
 from ptx_node.model.predictor import Predictor, Prepared
-from ptx_node.simulator.ct import ChestVolume
-from ptx_node.simulator.phantom import frontal
-from ptx_node.simulator.radiograph import Look, display
+from ptx_node.simulator.first.ct import ChestVolume
+from ptx_node.simulator.first.phantom import frontal
+from ptx_node.simulator.first.radiograph import Look, display
 from training.metrics import best_threshold, dice, roc_auc
 from training.simulated import side_of
 from training.train_demo import TEST_SEED, VALIDATION_SEED

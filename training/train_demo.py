@@ -18,8 +18,8 @@ import torch
 
 from ptx_node.model.network import PneumothoraxNet
 from ptx_node.model.preprocess import HU_RANGE, radiograph_input, shrink, slice_input
-from ptx_node.simulator.phantom import frontal
-from ptx_node.simulator.radiograph import Look, display
+from ptx_node.simulator.first.phantom import frontal
+from ptx_node.simulator.first.radiograph import Look, display
 from training.losses import joint_loss
 from training.simulated import Example, Pool, pack, side_of
 
@@ -63,7 +63,7 @@ def draw_radiograph(seed: int) -> list[Example]:
 
 def draw_slices(seed: int) -> list[Example]:
     """Three slices of a simulated CT patient, at random heights, more of them where the air is."""
-    from ptx_node.simulator.ct import ChestVolume  # noqa: PLC0415 - only CT runs need it
+    from ptx_node.simulator.first.ct import ChestVolume  # noqa: PLC0415 - only CT runs need it
 
     rng = np.random.default_rng([seed, 8])
     volume = ChestVolume(seed, laterality=side_of(seed), columns=DRAWN_PX)

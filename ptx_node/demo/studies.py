@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from ptx_node.demo.display import Expected
 from ptx_node.domain.finding import Laterality
-from ptx_node.simulator.instances import Profile
-from ptx_node.simulator.studies import simulate_ct, simulate_hand, simulate_lateral, simulate_radiograph
+from ptx_node.simulator.first.instances import Profile
+from ptx_node.simulator.first.studies import simulate_ct, simulate_hand, simulate_lateral, simulate_radiograph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from ptx_node.simulator.studies import Study
+    from ptx_node.simulator.first.studies import Study
 
 CT_SLICES = 30
 LEFT, RIGHT = Laterality.LEFT, Laterality.RIGHT

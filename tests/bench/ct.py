@@ -22,9 +22,9 @@ from sqlalchemy import select
 from ptx_node.db.session import begin_read
 from ptx_node.db.tables import Heartbeat, Job
 from ptx_node.dicom.volume import read_volume
+from ptx_node.simulator.first.studies import simulate_ct
 from ptx_node.simulator.modality import all_taken, send_files
 from ptx_node.simulator.processes import wait_until
-from ptx_node.simulator.studies import simulate_ct
 from tests.bench.site import QUIET_S, Node, running_node
 
 SLICES = (75, 150, 300)

@@ -17,10 +17,10 @@ from sqlalchemy import select
 
 from ptx_node.db.session import begin_read
 from ptx_node.db.tables import FindingRow, Instance, Job, JobInput
-from ptx_node.simulator.instances import Profile
+from ptx_node.simulator.first.instances import Profile
+from ptx_node.simulator.first.studies import simulate_radiograph
 from ptx_node.simulator.modality import all_taken, send_files
 from ptx_node.simulator.processes import wait_until
-from ptx_node.simulator.studies import simulate_radiograph
 from tests.bench.site import Node, running_node
 
 BOUND_MS = 400.0

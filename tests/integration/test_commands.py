@@ -15,8 +15,8 @@ import structlog
 
 from ptx_node.cli.app import main
 from ptx_node.domain.finding import Laterality
-from ptx_node.simulator.instances import Profile
-from ptx_node.simulator.studies import simulate_ct, simulate_hand, simulate_radiograph
+from ptx_node.simulator.first.instances import Profile
+from ptx_node.simulator.first.studies import simulate_ct, simulate_hand, simulate_radiograph
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.finding import Laterality, Outcome
 from ptx_node.model.bundle import load_bundle
 from ptx_node.model.predictor import Predictor
-from ptx_node.simulator.studies import Profile, simulate_ct, simulate_radiograph
+from ptx_node.simulator.first.studies import Profile, simulate_ct, simulate_radiograph
 from training.export import export, figures, judged
 from training.losses import joint_loss
 from training.metrics import best_threshold, dice, roc_auc

@@ -13,9 +13,9 @@ from pydicom import dcmread
 from ptx_node.dicom.pixels import read_radiograph
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.finding import Laterality
-from ptx_node.simulator.ct import ChestVolume
-from ptx_node.simulator.phantom import frontal
-from ptx_node.simulator.studies import Profile, Study, side_of_seed, simulate_ct, simulate_hand, simulate_lateral, simulate_radiograph
+from ptx_node.simulator.first.ct import ChestVolume
+from ptx_node.simulator.first.phantom import frontal
+from ptx_node.simulator.first.studies import Profile, Study, side_of_seed, simulate_ct, simulate_hand, simulate_lateral, simulate_radiograph
 
 
 def every_kind(folder: Path, seed: int) -> list[Study]:

@@ -25,7 +25,7 @@ from ptx_node.dicom.pixels import radiograph_spacing, read_radiograph
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
-from ptx_node.simulator.studies import Profile, simulate_radiograph
+from ptx_node.simulator.first.studies import Profile, simulate_radiograph
 
 LOSSLESS = ("1.2.1.dcm", "1.2.2.dcm", "1.2.1.99.dcm", "4.57.dcm", "4.70.dcm", "4.80.dcm", "4.90.dcm", "1.2.5.dcm")
 

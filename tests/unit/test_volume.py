@@ -14,7 +14,7 @@ from pydicom.uid import EnhancedCTImageStorage, generate_uid
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
-from ptx_node.simulator.studies import Study, simulate_ct
+from ptx_node.simulator.first.studies import Study, simulate_ct
 
 
 @pytest.fixture(scope="module")

@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from ptx_node.domain.finding import Laterality
-from ptx_node.simulator.ct import ChestVolume
-from ptx_node.simulator.instances import Profile, ct_slice_dataset, radiograph_dataset, save_instance, set_spacing
-from ptx_node.simulator.other_views import hand, lateral_chest
-from ptx_node.simulator.phantom import frontal
-from ptx_node.simulator.radiograph import Look, display
+from ptx_node.simulator.first.ct import ChestVolume
+from ptx_node.simulator.first.instances import Profile, ct_slice_dataset, radiograph_dataset, save_instance, set_spacing
+from ptx_node.simulator.first.other_views import hand, lateral_chest
+from ptx_node.simulator.first.phantom import frontal
+from ptx_node.simulator.first.radiograph import Look, display
 
 if TYPE_CHECKING:
     from pathlib import Path
