@@ -1,61 +1,41 @@
-"""Training runs from the command line: `python -m training demo --kind cxr|ct`."""
+"""`python -m training COMMAND …`: one module a command, loaded when it is asked for (`--help` of one does not wait for torch)."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import importlib
 import sys
-from dataclasses import replace
-from pathlib import Path
 
-import torch
+from ptx_node.errors import PtxError
 
-DEFAULT_MINUTES = {"cxr": 20.0, "ct": 10.0}
-JUDGED = {"cxr": (300, 400), "ct": (60, 80)}
-"""Patients of validation and of the final test; a CT patient is many slices, hence fewer."""
+COMMANDS = {
+    "simulate": ("training.simulate", "write a simulated data set in the exact format of a real one"),
+    "stats": ("training.stats.command", "report on a data set: HTML with figures"),
+    "split": ("training.split_command", "divide a data set's patients into train, validation and test, once"),
+    "train": ("training.train", "one run from one configuration file"),
+    "evaluate": ("training.evaluate.command", "judge a run on patients it has never seen: tables, ROC, examples"),
+    "ablate": ("training.ablate", "the sixteen settings of the ablation study, resumable, beside the published table"),
+    "export": ("training.export", "write a run as a MONAI Bundle that the node loads"),
+    "generalise": ("training.generalise", "one site trained, other sites tested: what falls, and what brings it back"),
+}
+"""Each module has `add_arguments(parser)` and `run(chosen) -> int`."""
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Parse the command line and run; 0 when done."""
-    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    """Parse and run one command; 0 when done, 2 for wrong input, whose error is one line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog="python -m training", description="Data sets, training, evaluation and export.")
     commands = parser.add_subparsers(dest="command", required=True)
-    demo = commands.add_parser("demo", help="train a demonstration model on simulated patients, and write its bundle")
-    demo.add_argument("--kind", choices=("cxr", "ct"), required=True)
-    demo.add_argument("--minutes", type=float, help="wall time of training; default 20 (cxr) or 10 (ct)")
-    demo.add_argument("--folder", type=Path, help="log, weights and knobs; default build/demo-KIND")
-    demo.add_argument("--bundle", type=Path, help="where the bundle is written; default FOLDER/bundle")
-    demo.add_argument("--resume", action="store_true", help="go on from the weights in the folder, on other patients")
-    demo.add_argument("--export-only", action="store_true", help="judge and export the weights that are in the folder")
-    demo.add_argument("--model-version", default="0.1.0")
+    for name, (module, summary) in COMMANDS.items():
+        sub = commands.add_parser(name, help=summary, description=summary)
+        if name in arguments[:1]:
+            importlib.import_module(module).add_arguments(sub)
     chosen = parser.parse_args(arguments)
-    return _demo(chosen)
-
-
-def _demo(chosen: argparse.Namespace) -> int:
-    from training.export import export  # noqa: PLC0415 - `--help` should not load torch's world
-    from training.train_demo import Run, network_of, train  # noqa: PLC0415
-
-    folder: Path = chosen.folder or Path("build") / f"demo-{chosen.kind}"
-    os.nice(5)
-    minutes = chosen.minutes or DEFAULT_MINUTES[chosen.kind]
-    if chosen.export_only or chosen.resume:
-        knobs = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        run = Run(**{**knobs, "folder": str(folder), "decoder_channels": tuple(knobs["decoder_channels"])})
-    if chosen.resume:
-        earlier = run.resumed_after_minutes + run.minutes
-        run = replace(run, minutes=minutes, seed=run.seed + 1, resumed_after_minutes=earlier)
-        network = train(run)
-    elif chosen.export_only:
-        network = network_of(run)
-        network.load_state_dict(torch.load(folder / "weights.pt", weights_only=True))
-    else:
-        validation, test = JUDGED[chosen.kind]
-        run = Run(chosen.kind, str(folder), minutes=minutes, validation_patients=validation, test_patients=test)
-        network = train(run)
-    bundle, measured = export(network.eval(), run, chosen.bundle or folder / "bundle", model_version=chosen.model_version)
-    print(json.dumps({"weights_sha256": bundle.identity.weights_sha256, **measured}, indent=1))
-    return 0
+    try:
+        return int(importlib.import_module(COMMANDS[chosen.command][0]).run(chosen))
+    except PtxError as error:
+        print(f"{chosen.command}: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from ptx_node.domain.finding import Laterality, Outcome
 from ptx_node.model.bundle import load_bundle
 from ptx_node.model.predictor import Predictor
 from ptx_node.simulator.first.studies import Profile, simulate_ct, simulate_radiograph
-from training.export import export, figures, judged
-from training.losses import joint_loss
-from training.metrics import best_threshold, dice, roc_auc
-from training.simulated import pack
-from training.train_demo import TEST_SEED, Run, augmented, draw_radiograph, draw_slices, network_of, train
+from training.first.export import export, figures, judged
+from training.first.losses import joint_loss
+from training.first.metrics import best_threshold, dice, roc_auc
+from training.first.simulated import pack
+from training.first.train_demo import TEST_SEED, Run, augmented, draw_radiograph, draw_slices, network_of, train
 
 BUNDLES = Path(ptx_node.__file__).parent / "model" / "bundles"
 UNSEEN = 30_000_001

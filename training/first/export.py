@@ -21,16 +21,16 @@ from ptx_node.model.predictor import Predictor, Prepared
 from ptx_node.simulator.first.ct import ChestVolume
 from ptx_node.simulator.first.phantom import frontal
 from ptx_node.simulator.first.radiograph import Look, display
-from training.metrics import best_threshold, dice, roc_auc
-from training.simulated import side_of
-from training.train_demo import TEST_SEED, VALIDATION_SEED
+from training.first.metrics import best_threshold, dice, roc_auc
+from training.first.simulated import side_of
+from training.first.train_demo import TEST_SEED, VALIDATION_SEED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from ptx_node.domain.finding import Laterality
     from ptx_node.model.network import PneumothoraxNet
-    from training.train_demo import Run
+    from training.first.train_demo import Run
 
 MANUFACTURER = "ptx-node project"
 PIXEL_THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -220,7 +220,7 @@ They are high because the phantom is simple and the test patients come from the 
 
 
 def _commands(run: Run) -> str:
-    command = f"`python -m training demo --kind {run.kind} --minutes {{:g}}{{}}`"
+    command = f"`python -m training.first demo --kind {run.kind} --minutes {{:g}}{{}}`"
     if not run.resumed_after_minutes:
         return command.format(run.minutes, "")
     return f"{command.format(run.resumed_after_minutes, '')}, then {command.format(run.minutes, ' --resume')},"

@@ -20,8 +20,8 @@ from ptx_node.model.network import PneumothoraxNet
 from ptx_node.model.preprocess import HU_RANGE, radiograph_input, shrink, slice_input
 from ptx_node.simulator.first.phantom import frontal
 from ptx_node.simulator.first.radiograph import Look, display
-from training.losses import joint_loss
-from training.simulated import Example, Pool, pack, side_of
+from training.first.losses import joint_loss
+from training.first.simulated import Example, Pool, pack, side_of
 
 if TYPE_CHECKING:
     from torch import Tensor
