@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 INFERENCE = "configs/inference.json"
 CARD = "docs/README.md"
 NETWORK = "ptx_node.model.network.PneumothoraxNet"
+OPTIONS: Mapping[str, type] = {"centre": str, "centre_filters": int, "hypercolumns": bool, "scse": bool, "decoder": str}
+"""Further arguments of the network that a bundle may state, and of which type."""
 FEATURES = 32
 """The input size is a multiple of this: the encoder halves it five times."""
 
@@ -115,4 +117,12 @@ def _network_arguments(inference: Mapping[str, Any]) -> dict[str, Any]:
     target = definition.pop("_target_")
     if target != NETWORK:
         raise ValueError(f"network {target!r} (only {NETWORK} is run)")
-    return {"backbone": str(definition["backbone"]), "decoder_channels": tuple(int(value) for value in definition["decoder_channels"])}
+    arguments: dict[str, Any] = {
+        "backbone": str(definition.pop("backbone")),
+        "decoder_channels": tuple(int(value) for value in definition.pop("decoder_channels")),
+    }
+    for name, value in definition.items():
+        if name not in OPTIONS or type(value) is not OPTIONS[name]:
+            raise ValueError(f"argument {name} = {value!r} (only {', '.join(OPTIONS)} are understood)")
+        arguments[name] = value
+    return arguments
