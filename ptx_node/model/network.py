@@ -22,7 +22,7 @@ DILATIONS = (6, 12, 18)
 WIDTHS = (64, 128, 256, 512)
 
 
-class ResidualEncoder(ResNetFeatures):  # type: ignore[misc]  # MONAI is untyped
+class ResidualEncoder(ResNetFeatures):
     """MONAI's ResNet features, with projection shortcuts at every depth.
 
     MONAI gives ResNet-18 and -34 shortcuts without weights that also cut the gradient; with projections the gradient flows, and
@@ -102,8 +102,8 @@ class AtrousCentre(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """The same height and width, `filters` channels."""
         pooled = self.pooled(x_BCHW.mean(dim=(2, 3), keepdim=True)).expand(-1, -1, x_BCHW.shape[2], x_BCHW.shape[3])
-        joined: Tensor = self.joined(torch.cat([*(branch(x_BCHW) for branch in self.branches), pooled], dim=1))
-        return joined
+        joined_BCHW: Tensor = self.joined(torch.cat([*(branch(x_BCHW) for branch in self.branches), pooled], dim=1))
+        return joined_BCHW
 
 
 class Recalibration(nn.Module):
@@ -117,7 +117,7 @@ class Recalibration(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """The same shape."""
-        weight_BCHW = self.channel(x_BCHW.mean(dim=(2, 3), keepdim=True)).sigmoid() + self.space(x_BCHW).sigmoid()
+        weight_BCHW: Tensor = self.channel(x_BCHW.mean(dim=(2, 3), keepdim=True)).sigmoid() + self.space(x_BCHW).sigmoid()
         return x_BCHW * weight_BCHW
 
 
@@ -179,7 +179,7 @@ class PneumothoraxNet(nn.Module):
 
     def _decode(self, x_BCHW: Tensor, skips: Sequence[Tensor]) -> Tensor:
         outputs = []
-        for step, block in enumerate(self.decoder.blocks):
+        for step, block in enumerate(self.decoder.blocks):  # type: ignore[arg-type]  # a ModuleList of either style
             x_BCHW = block.upsample(x_BCHW)
             if step < len(skips):
                 x_BCHW = torch.cat([skips[step], x_BCHW], dim=1)
