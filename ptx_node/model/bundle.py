@@ -91,7 +91,7 @@ def save_bundle(folder: Path, *, network: PneumothoraxNet, metadata: Mapping[str
     return load_bundle(folder)
 
 
-def decision_metadata(decision: Decision) -> dict[str, float | int]:
+def decision_metadata(decision: Decision) -> dict[str, float | int | str]:
     """A decision rule as the metadata hold it."""
     return asdict(decision)
 

@@ -32,12 +32,19 @@ class Decision:
         pixel_threshold: probability of a pixel above which it belongs to the mask.
         min_pixels: smallest connected region that is kept, in pixels of the network's grid; for CT over all slices.
         smooth_mm: CT only: slice probabilities are averaged over so much of the patient before the largest is taken.
+        class_from: `image` for the network's own answer about the image or slice; `mask` for networks trained on masks alone.
     """
 
     class_threshold: float
     pixel_threshold: float
     min_pixels: int
     smooth_mm: float = 0.0
+    class_from: Literal["image", "mask"] = "image"
+
+    def __post_init__(self) -> None:
+        """Refuse what would otherwise be understood as something else."""
+        if self.class_from not in {"image", "mask"}:
+            raise ValueError(f"class_from {self.class_from!r} (image or mask)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ SMALL_SIDE = 0.1
 """Part of the whole mask under which a side is taken for spill over the midline."""
 SURELY_NOT = -30.0
 """Logit of what was dropped."""
+MASK_PIXELS = 32
+"""A picture whose class comes from its mask is as sure as this many pixels of the network's grid are."""
 
 
 def drop_small(logits_ZHW: torch.Tensor, decision: Decision) -> torch.Tensor:
@@ -48,6 +50,15 @@ def source_masks(logits_ZHW: torch.Tensor, box: Letterbox, decision: Decision) -
         if logits_HW.max() > limit:
             masks_ZHW[index] = (to_source(logits_HW, box) > limit).numpy()
     return masks_ZHW
+
+
+def class_probabilities(probabilities_Z: NDArray[np.float64], logits_ZHW: torch.Tensor, decision: Decision) -> NDArray[np.float64]:
+    """The probability of each slice: as the network's class answer has it, or the 32nd largest of its pixels' (`class_from`)."""
+    if decision.class_from == "image":
+        return probabilities_Z
+    flat = logits_ZHW.flatten(1)
+    count = min(MASK_PIXELS, flat.shape[1])
+    return np.asarray(flat.topk(count, dim=1).values[:, -1].double().sigmoid().numpy(), dtype=np.float64)
 
 
 def logit(probability: float) -> float:

@@ -15,7 +15,7 @@ from ptx_node.domain.image import Radiograph, SpacingReason
 from ptx_node.errors import ModelError
 from ptx_node.log import get
 from ptx_node.model.bundle import load_bundle
-from ptx_node.model.postprocess import area_mm2, drop_small, series_probability, side_of_mask, source_masks, volume_ml
+from ptx_node.model.postprocess import area_mm2, class_probabilities, drop_small, series_probability, side_of_mask, source_masks, volume_ml
 from ptx_node.model.preprocess import Letterbox, radiograph_input, slice_input
 
 if TYPE_CHECKING:
@@ -208,6 +208,7 @@ class Predictor:
     def finding_of(self, one: Prepared, probabilities_Z: np.ndarray, logits_ZHW: torch.Tensor) -> Finding:
         """The finding of one prepared image from its slices' probabilities and mask logits (changed in place)."""
         decision = self.bundle.decision
+        probabilities_Z = class_probabilities(probabilities_Z, logits_ZHW, decision)
         if self.reads == "radiograph":
             probability = float(probabilities_Z[0])
         else:
