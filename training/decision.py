@@ -125,7 +125,7 @@ def _under_all_rules(
     return dice_TM, drawn_TM
 
 
-def choose(outputs: Iterable[Output], objective: Objective = Objective(), *, fallback: Decision | None = None) -> Choice:  # noqa: B008 - frozen
+def choose(outputs: Iterable[Output], objective: Objective = Objective(), *, fallback: Decision | None = None) -> Choice:
     """The best rule on these cases.
 
     Args:

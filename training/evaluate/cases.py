@@ -66,8 +66,8 @@ def label_of(records: Sequence[Record]) -> int | None:
 def grouped(records: Iterable[Record]) -> list[tuple[Record, ...]]:
     """Records of one case together: a radiograph alone, the slices of a CT series from the feet upwards."""
     cases: dict[str, list[Record]] = {}
-    for record in records:
-        key = record.image_id if record.slice_index is None else f"{record.patient_id}/{record.series_id}"
+    for place, record in enumerate(records):
+        key = f"{place}" if record.slice_index is None else f"{record.patient_id}/{record.series_id}"
         cases.setdefault(key, []).append(record)
     return [tuple(sorted(case, key=lambda one: one.slice_index or 0)) for case in cases.values()]
 
