@@ -1,4 +1,4 @@
-"""Chance for augmentation: everything is drawn from one generator on the CPU, so that a step is repeated exactly wherever it is computed."""
+"""Chance for augmentation: all of it from one generator on the CPU, so that a step is repeated exactly wherever it is computed."""
 
 from __future__ import annotations
 

@@ -36,34 +36,13 @@ LUMINANCE = (
 
 def displayed(images_B1HW: Tensor, inside_B1HW: Tensor, settings: Augment, rng: Generator) -> Tensor:
     """The same pictures as another machine would show them; only what `settings` asks for costs time."""
-    count, device = images_B1HW.shape[0], images_B1HW.device
-
-    def strengths(low: float, high: float) -> Tensor:
-        return uniform(rng, count, low, high).view(-1, 1, 1, 1).to(device)
-
-    def some(odds: float) -> Tensor:
-        return (torch.rand(count, 1, 1, 1, generator=rng) < odds).to(device)
-
-    if settings.detail:
-        fine_B1HW = images_B1HW - _smooth(images_B1HW, 4)
-        images_B1HW = images_B1HW + fine_B1HW * strengths(-0.6 * settings.detail, 1.4 * settings.detail)
-    if settings.compression:
-        mean_B = (images_B1HW * inside_B1HW).sum((1, 2, 3), keepdim=True) / inside_B1HW.sum((1, 2, 3), keepdim=True).clamp(min=1)
-        coarse_B1HW = _smooth(torch.where(inside_B1HW > 0, images_B1HW, mean_B), 32)
-        images_B1HW = images_B1HW - (coarse_B1HW - mean_B) * strengths(-0.3 * settings.compression, settings.compression)
-    images_B1HW = images_B1HW.clamp(0, 1)
-    if settings.gamma:
-        images_B1HW = images_B1HW.clamp(min=1e-3) ** strengths(-settings.gamma, settings.gamma).exp()
-    if settings.curve:
-        bend = strengths(-0.6 * settings.curve, 1.2 * settings.curve).clamp(-0.9, 1.9)  # beyond, the curve would fall somewhere
-        images_B1HW = images_B1HW + bend * images_B1HW * (1 - images_B1HW) * (2 * images_B1HW - 1)
-    if settings.contrast or settings.brightness:
-        gain = strengths(-settings.contrast, settings.contrast).exp()
-        images_B1HW = ((images_B1HW - 0.5) * gain + 0.5 + strengths(-settings.brightness, settings.brightness)).clamp(0, 1)
+    images_B1HW = _toned(_processed(images_B1HW, inside_B1HW, settings, rng).clamp(0, 1), settings, rng)
     if settings.blur:
-        images_B1HW = torch.where(some(settings.blur), functional.avg_pool2d(images_B1HW, 3, 1, 1, count_include_pad=False), images_B1HW)
+        soft = torch.rand(images_B1HW.shape[0], 1, 1, 1, generator=rng) < settings.blur
+        blurred_B1HW = functional.avg_pool2d(images_B1HW, 3, 1, 1, count_include_pad=False)
+        images_B1HW = torch.where(soft.to(images_B1HW.device), blurred_B1HW, images_B1HW)
     if settings.noise:  # brighter is less exposed, and noisier
-        width = strengths(0, 1).square() * settings.noise
+        width = _strengths(images_B1HW, 0, 1, rng).square() * settings.noise
         images_B1HW = images_B1HW + noise_like(images_B1HW, rng) * width * (0.4 + images_B1HW)
     if settings.collimation:
         images_B1HW = _collimated(images_B1HW, inside_B1HW, settings.collimation, rng)
@@ -72,6 +51,38 @@ def displayed(images_B1HW: Tensor, inside_B1HW: Tensor, settings: Augment, rng: 
     if settings.jpeg:
         images_B1HW = _jpeg(images_B1HW, settings.jpeg, rng)
     return images_B1HW.clamp(0, 1)
+
+
+def _strengths(images_B1HW: Tensor, low: float, high: float, rng: Generator) -> Tensor:
+    """One number an image, (B, 1, 1, 1)."""
+    return uniform(rng, images_B1HW.shape[0], low, high).view(-1, 1, 1, 1).to(images_B1HW.device)
+
+
+def _processed(images_B1HW: Tensor, inside_B1HW: Tensor, settings: Augment, rng: Generator) -> Tensor:
+    """More or less detail, less contrast between the large parts: multi-scale processing as vendors do it."""
+    if settings.detail:
+        fine_B1HW = images_B1HW - _smooth(images_B1HW, 4)
+        images_B1HW = images_B1HW + fine_B1HW * _strengths(images_B1HW, -0.6 * settings.detail, 1.4 * settings.detail, rng)
+    if settings.compression:
+        mean_B = (images_B1HW * inside_B1HW).sum((1, 2, 3), keepdim=True) / inside_B1HW.sum((1, 2, 3), keepdim=True).clamp(min=1)
+        coarse_B1HW = _smooth(torch.where(inside_B1HW > 0, images_B1HW, mean_B), 32) - mean_B
+        images_B1HW = images_B1HW - coarse_B1HW * _strengths(images_B1HW, -0.3 * settings.compression, settings.compression, rng)
+    return images_B1HW
+
+
+def _toned(images_B1HW: Tensor, settings: Augment, rng: Generator) -> Tensor:
+    """Gamma, a curve that is steeper or flatter in the middle, contrast and brightness."""
+    if settings.gamma:
+        images_B1HW = images_B1HW.clamp(min=1e-3) ** _strengths(images_B1HW, -settings.gamma, settings.gamma, rng).exp()
+    if settings.curve:
+        bend = _strengths(images_B1HW, -0.6 * settings.curve, 1.2 * settings.curve, rng)
+        bend = bend.clamp(-0.9, 1.9)  # beyond, the curve would fall somewhere
+        images_B1HW = images_B1HW + bend * images_B1HW * (1 - images_B1HW) * (2 * images_B1HW - 1)
+    if settings.contrast or settings.brightness:
+        gain = _strengths(images_B1HW, -settings.contrast, settings.contrast, rng).exp()
+        level = _strengths(images_B1HW, -settings.brightness, settings.brightness, rng)
+        images_B1HW = ((images_B1HW - 0.5) * gain + 0.5 + level).clamp(0, 1)
+    return images_B1HW
 
 
 def _smooth(images_B1HW: Tensor, factor: int) -> Tensor:
@@ -142,10 +153,10 @@ def _jpeg(images_B1HW: Tensor, odds: float, rng: Generator) -> Tensor:
     scale_C = torch.where(quality_C < 50, 50 / quality_C, 2 - quality_C / 50)
     steps_C88 = (torch.tensor(LUMINANCE, dtype=torch.float32) * scale_C[:, None, None]).round().clamp(min=1).to(device)
     cosines_88, chosen_B = _cosines().to(device), chosen_B.to(device)
-    blocks = (images_B1HW[chosen_B, 0] * 255 - 128).unflatten(1, (rows // 8, 8)).unflatten(3, (columns // 8, 8)).transpose(2, 3)
+    blocks = (images_B1HW[chosen_B, 0] * 255 - 128).reshape(-1, rows // 8, 8, columns // 8, 8).transpose(2, 3)
     coefficients = cosines_88 @ blocks @ cosines_88.T
     steps = steps_C88[:, None, None]
     back = cosines_88.T @ ((coefficients / steps).round() * steps) @ cosines_88
     images_B1HW = images_B1HW.clone()
-    images_B1HW[chosen_B, 0] = (back.transpose(2, 3).flatten(3).flatten(1, 2) + 128) / 255
+    images_B1HW[chosen_B, 0] = (back.transpose(2, 3).reshape(-1, rows, columns) + 128) / 255
     return images_B1HW
