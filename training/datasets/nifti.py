@@ -1,0 +1,111 @@
+"""NIfTI masks on DICOM slices: every pixel's centre is sent through the mask's affine, so flips, swaps and obliqueness come out right.
+
+NIfTI's world is RAS+ mm (x to the right, y to the front), DICOM's is LPS+ (x to the left, y to the back; PS3.3 C.7.6.2.1.1): the first
+two coordinates change sign. Voxels are numbered by their centres in both.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import nibabel
+import numpy as np
+
+from ptx_node.domain.eligibility import Reason
+from ptx_node.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+LPS_OF_RAS = np.array([-1.0, -1.0, 1.0])
+UNREADABLE = (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError)
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """Where a slice's pixels are: centre of the first one (LPS, mm), directions along a row and down a column, (row, column) spacing."""
+
+    position_mm: tuple[float, float, float]
+    orientation: tuple[float, float, float, float, float, float]
+    pixel_spacing_mm: tuple[float, float]
+
+    def points_mm(self, shape: tuple[int, int]) -> NDArray[np.float64]:
+        """LPS coordinates of all pixel centres, of shape (rows, columns, 3)."""
+        along, down = np.array(self.orientation[:3]), np.array(self.orientation[3:])
+        rows, columns = np.arange(shape[0])[:, None, None], np.arange(shape[1])[None, :, None]
+        return np.asarray(
+            np.array(self.position_mm) + columns * self.pixel_spacing_mm[1] * along + rows * self.pixel_spacing_mm[0] * down,
+            dtype=np.float64,
+        )
+
+
+def plane_of(extra: Mapping[str, Any]) -> Plane:
+    """The plane that the CT loader left in a record."""
+    return Plane(tuple(extra["position_mm"]), tuple(extra["orientation"]), tuple(extra["pixel_spacing_mm"]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NiftiMask:
+    """A mask volume and the way from LPS mm to its voxel numbers."""
+
+    voxels_IJK: NDArray[np.bool_]
+    to_voxel: NDArray[np.float64]
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, _modified_ns: int) -> NiftiMask:
+    try:
+        image: Any = nibabel.load(path)
+        if len(image.shape) != 3 and not (len(image.shape) == 4 and image.shape[3] == 1):
+            raise InputError(Reason.UNSUPPORTED_PIXELS, f"{path.name} has the shape {image.shape}; a mask has three dimensions")
+        if int(image.header["sform_code"]) == 0 and int(image.header["qform_code"]) == 0:
+            raise InputError(Reason.MISSING_GEOMETRY, f"{path.name} says nowhere where it lies in space (sform and qform codes are 0)")
+        voxels = np.asarray(image.dataobj).reshape(image.shape[:3]) > 0
+        affine = np.diag([*LPS_OF_RAS, 1.0]) @ image.affine
+        return NiftiMask(voxels, np.linalg.inv(affine))
+    except (*UNREADABLE, np.linalg.LinAlgError) as error:
+        raise InputError(Reason.UNSUPPORTED_PIXELS, f"{path.name} cannot be read as NIfTI: {str(error)[:300]}") from error
+
+
+def open_mask(path: Path) -> NiftiMask:
+    """The volume of a file; the last few stay in memory, since slices follow each other.
+
+    Raises:
+        InputError: not readable as NIfTI, not three-dimensional, or without a place in space.
+    """
+    return _opened(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def mask_on_slice(path: Path, plane: Plane, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """The mask's voxel that each pixel's centre lies in; False outside of the volume.
+
+    Raises:
+        InputError: as `open_mask`.
+    """
+    mask = open_mask(path)
+    points_HWx = plane.points_mm(shape)
+    index_HWx = points_HWx @ mask.to_voxel[:3, :3].T + mask.to_voxel[:3, 3]
+    nearest = np.floor(index_HWx + 0.5).astype(np.int64)  # rint would send halves to even voxels
+    inside = np.all((nearest >= 0) & (nearest < mask.voxels_IJK.shape), axis=-1)
+    found = np.zeros(shape, dtype=np.bool_)
+    i, j, k = nearest[inside].T
+    found[inside] = mask.voxels_IJK[i, j, k]
+    return found
+
+
+def covers(path: Path, plane: Plane, shape: tuple[int, int]) -> bool:
+    """Whether a slice's middle lies inside the mask's volume: a mask of another series does not.
+
+    Raises:
+        InputError: as `open_mask`.
+    """
+    mask = open_mask(path)
+    middle_mm = plane.points_mm(shape)[shape[0] // 2, shape[1] // 2]
+    index = middle_mm @ mask.to_voxel[:3, :3].T + mask.to_voxel[:3, 3]
+    return bool(np.all((index > -1) & (index < mask.voxels_IJK.shape)))
