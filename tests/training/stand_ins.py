@@ -10,9 +10,11 @@ import torch
 
 from ptx_node.domain.eligibility import Requirements
 from ptx_node.domain.finding import ModelIdentity
+from ptx_node.domain.image import Radiograph, Volume
 from ptx_node.model.bundle import Bundle
 from ptx_node.model.metadata import Decision
 from ptx_node.model.predictor import Predictor
+from training.evaluate.cases import Case
 from training.records import Record
 
 SIZE = 64
@@ -40,13 +42,19 @@ def predictor(reads: str, decision: Decision = RULE, *, limit: float | None = No
 
 
 class Pictures:
-    """A reader of pictures in memory."""
+    """Cases of pictures in memory."""
 
     def __init__(self) -> None:
         self.held: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
 
-    def __call__(self, record: Record) -> tuple[np.ndarray, np.ndarray | None]:
-        return self.held[record.image_id]
+    def __call__(self, records: tuple[Record, ...]) -> Case:
+        held = [self.held[record.image_id] for record in records]
+        drawn = [mask for _, mask in held if mask is not None]
+        truth = np.stack(drawn) if drawn else None
+        if records[0].slice_index is None:
+            return Case(records, Radiograph(records[0].image_id, held[0][0], (0.5, 0.5), None, ("L", "F")), truth)
+        uids = tuple(record.image_id for record in records)
+        return Case(records, Volume(records[0].series_id, uids, np.stack([hu for hu, _ in held]), (1.0, 1.0), 5.0, None), truth)
 
 
 def radiographs(count: int = 40, *, seed: int = 1) -> tuple[list[Record], Pictures]:
@@ -76,7 +84,6 @@ def radiographs(count: int = 40, *, seed: int = 1) -> tuple[list[Record], Pictur
             size=("small", "large")[index % 4 // 2] if positive else "",
             tube=index % 5 == 0,
             simulated=True,
-            extra={"pixel_spacing_mm": (0.5, 0.5)},
         )
         pictures.held[record.image_id] = image, mask
         records.append(record)
@@ -104,7 +111,6 @@ def series(patients: int = 6, slices: int = 8) -> tuple[list[Record], Pictures]:
                 modality="CT",
                 site="ct64",
                 simulated=True,
-                extra={"pixel_spacing_mm": (1.0, 1.0), "slice_spacing_mm": 5.0},
             )
             pictures.held[record.image_id] = hu, mask
             records.append(record)

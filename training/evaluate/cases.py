@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from ptx_node.dicom.pixels import read_radiograph
+from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.image import Radiograph, SpacingReason, Volume
 from ptx_node.errors import UsageError
+from training.datasets import NODE, Handling, read
+from training.datasets.masks import draw
+from training.datasets.pixels import PICTURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,11 +23,11 @@ if TYPE_CHECKING:
     from training.records import Record
 
 
-class Reader(Protocol):
-    """Reads one record's picture and mask (`training.datasets.read` with its handling of pixels chosen)."""
+class Load(Protocol):
+    """Reads one case: `read_case` from files."""
 
-    def __call__(self, record: Record) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-        """(float32 0..1 of a radiograph, or int16 Hounsfield units of a slice; mask, or None where the set draws none)."""
+    def __call__(self, records: tuple[Record, ...]) -> Case:
+        """The case of these records. Raises PtxError, which names the file."""
         ...
 
 
@@ -49,11 +54,6 @@ class Case:
         """1 where any slice has a pneumothorax, None where nothing is known."""
         return label_of(self.records)
 
-    @property
-    def spacing_mm(self) -> tuple[float, float] | None:
-        """Of the pixels."""
-        return self.image.pixel_spacing_mm
-
 
 def label_of(records: Sequence[Record]) -> int | None:
     """Of one case: positive where any of its slices is, negative where none is and none is uncertain."""
@@ -78,41 +78,43 @@ def case_id(records: Sequence[Record]) -> str:
     return first.image_id if first.slice_index is None else first.series_id or first.patient_id
 
 
-def load_case(records: tuple[Record, ...], read: Reader) -> Case:
-    """Read one case.
+def read_case(records: tuple[Record, ...], *, handling: Handling = NODE, masks: bool = True) -> Case:
+    """Read one case from its files, as the node reads them unless the handling says otherwise.
+
+    Args:
+        records: of one case.
+        handling: of a radiograph's pixels.
+        masks: False for a network that draws none: its cases are not judged by masks.
 
     Raises:
-        UsageError: slices of one series differ in shape.
-        PtxError: as the reader raises it.
+        InputError: a file cannot be read.
+        UsageError: a CT series whose slices are not those of its records.
     """
-    read_all = [read(record) for record in records]
     first = records[0]
-    drawn = any(mask is not None for _, mask in read_all)
-    truth_ZHW = None
-    shapes = {picture.shape for picture, _ in read_all}
-    if len(shapes) > 1:
-        raise UsageError(f"{first.path}: the slices of series {case_id(records)} have several shapes: {sorted(shapes)}")
-    if drawn:
-        truth_ZHW = np.stack([np.zeros(picture.shape, dtype=bool) if mask is None else mask.astype(bool) for picture, mask in read_all])
-    elif first.masked:
-        truth_ZHW = np.zeros((len(read_all), *shapes.pop()), dtype=bool)
-    spacing = _pair(first.extra.get("pixel_spacing_mm"))
-    reason = None if spacing else SpacingReason.UNKNOWN.value
-    if first.slice_index is None:
-        orientation = tuple(str(one) for one in first.extra.get("patient_orientation", ()))
-        return Case(records, Radiograph(first.image_id, read_all[0][0].astype(np.float32), spacing, reason, orientation), truth_ZHW)
-    distance = first.extra.get("slice_spacing_mm")
-    volume = Volume(
-        series_instance_uid=case_id(records),
-        sop_instance_uids=tuple(record.image_id for record in records),
-        hu_ZHW=np.stack([picture for picture, _ in read_all]).astype(np.int16),
-        pixel_spacing_mm=spacing,
-        slice_spacing_mm=float(distance) if distance else None,
-        spacing_reason=reason if distance else SpacingReason.UNKNOWN.value,
-        columns_to_left=bool(first.extra.get("columns_to_left", True)),
-    )
-    return Case(records, volume, truth_ZHW)
+    if first.slice_index is not None:
+        return _series(records, masks=masks)
+    if handling == NODE and first.path.suffix.lower() not in PICTURES:
+        image = read_radiograph(first.path)
+        truth_HW = draw(first, (image.image_HW.shape[0], image.image_HW.shape[1])) if masks else None
+    else:
+        image_HW, truth_HW = read(first, handling)
+        spacing = first.extra.get("pixel_spacing_mm")
+        pair = (float(spacing[0]), float(spacing[1])) if spacing is not None else None
+        reason = None if pair else SpacingReason.UNKNOWN.value
+        image = Radiograph(first.image_id, np.asarray(image_HW, dtype=np.float32), pair, reason)
+    return Case(records, image, truth_HW[None] if masks and truth_HW is not None else None)
 
 
-def _pair(value: Any) -> tuple[float, float] | None:
-    return (float(value[0]), float(value[1])) if value is not None else None
+def _series(records: tuple[Record, ...], *, masks: bool) -> Case:
+    volume = read_volume(list(dict.fromkeys(record.path for record in records)))
+    by_uid = {str(record.extra.get("sop_instance_uid", record.image_id)): record for record in records}
+    missing = [uid for uid in volume.sop_instance_uids if uid not in by_uid]
+    if missing:
+        raise UsageError(f"{records[0].path}: {len(missing)} slices of the series are in no record, such as {missing[0]}")
+    ordered = tuple(by_uid[uid] for uid in volume.sop_instance_uids)
+    shape = volume.hu_ZHW.shape[1], volume.hu_ZHW.shape[2]
+    drawn = [draw(record, shape) if masks else None for record in ordered]
+    if all(one is None for one in drawn):
+        return Case(ordered, volume, None)
+    truth_ZHW = np.stack([np.zeros(shape, dtype=bool) if one is None else one for one in drawn])
+    return Case(ordered, volume, truth_ZHW)

@@ -15,7 +15,6 @@ from ptx_node.domain.image import Volume
 from ptx_node.model.hemithorax import hemithorax_shares
 from ptx_node.model.postprocess import drop_small, side_of_mask, source_masks, volume_ml
 from ptx_node.model.preprocess import shrink
-from training.evaluate.cases import Case, Reader, load_case
 from training.evaluate.rows import Row
 from training.metrics import PixelCounts
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from ptx_node.model.metadata import Decision
     from ptx_node.model.predictor import Predictor, Prepared
+    from training.evaluate.cases import Case, Load
     from training.records import Record
 
 BINS = 256
@@ -61,15 +61,15 @@ class PixelHistogram:
         self.negatives_K += np.bincount(place[~true], minlength=BINS)
 
 
-def outputs(predictor: Predictor, groups: Sequence[tuple[Record, ...]], read: Reader, *, threads: int = 2) -> Iterator[Output]:
+def outputs(predictor: Predictor, groups: Sequence[tuple[Record, ...]], load: Load, *, threads: int = 2) -> Iterator[Output]:
     """Run all cases, in their order. A few are read ahead in threads; radiographs go through the network in batches.
 
     Raises:
-        PtxError: of the reader, which names the file.
+        PtxError: of `load`, which names the file.
     """
 
     def prepared(records: tuple[Record, ...]) -> tuple[Case, Prepared]:
-        case = load_case(records, read)
+        case = load(records)
         return case, predictor.prepare(case.image)
 
     waiting: list[tuple[Case, Prepared]] = []
