@@ -1,0 +1,64 @@
+"""A network that answers by patches: one logit a patch, and the image's logit computed from them (as ClaSegNet's)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ptx_node.model.network import PlainLayer, ResidualEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+NEAR = -math.log(2)
+
+
+class PatchNet(nn.Module):
+    """For answering only; `training.networks.clasegnet` trains the same weights under the same names.
+
+    Args:
+        backbone: depth of the residual encoder.
+        decoder_channels: of the decoder steps, from the deepest; as many are used as lead from 1/32 to the patch's size.
+        patch: edge of a patch in input pixels: 2, 4, 8 or 16.
+        score: `noisy_or` (at least one patch) or `max` (the surest patch).
+
+    Raises:
+        ValueError: an option that there is not.
+    """
+
+    def __init__(self, backbone: str, decoder_channels: Sequence[int], patch: int, score: Literal["noisy_or", "max"]) -> None:
+        super().__init__()
+        if patch not in {2, 4, 8, 16} or score not in {"noisy_or", "max"}:
+            raise ValueError(f"patch {patch!r} or score {score!r}")
+        self.encoder = ResidualEncoder(backbone)
+        self.score = score
+        steps = 5 - int(math.log2(patch))
+        skips = self.encoder.channels[-2::-1][:steps]
+        inputs = (self.encoder.channels[-1], *decoder_channels[: steps - 1])
+        self.blocks = nn.ModuleList(PlainLayer(*sizes) for sizes in zip(inputs, skips, decoder_channels[:steps], strict=True))
+        self.head = nn.Conv2d(decoder_channels[steps - 1], 1, 1)
+
+    def forward(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+        """(class logits of shape B, mask logits of shape B1HW): the map of patches brought to the input's size."""
+        features = self.encoder(image_B1HW)
+        x_BCHW = features[-1]
+        for block, skip in zip(self.blocks, features[-2::-1], strict=False):
+            x_BCHW = block.convs(torch.cat([skip, block.upsample(x_BCHW)], dim=1))  # type: ignore[operator]  # PlainLayer's two halves
+        map_B1hw = self.head(x_BCHW).float()
+        mask_logits_B1HW = functional.interpolate(map_B1hw, size=image_B1HW.shape[2:], mode="bilinear", align_corners=False)
+        return _class_logit(map_B1hw, self.score), mask_logits_B1HW
+
+
+def _class_logit(map_B1hw: Tensor, score: str) -> Tensor:
+    """Of the surest patch, or of the noisy-or in log space: ranks stay apart where the probability rounds to 1."""
+    logits_BN = map_B1hw.flatten(1)
+    if score == "max":
+        return logits_BN.amax(dim=1)
+    none_B = -functional.softplus(logits_BN).sum(dim=1)
+    # log(1 - e^x) for x < 0 in two forms, each where it keeps its digits.
+    near_B, far_B = none_B.clamp(min=NEAR, max=-1e-30), none_B.clamp(max=NEAR)
+    return torch.where(none_B > NEAR, (-torch.expm1(near_B)).log(), torch.log1p(-far_B.exp())) - none_B
