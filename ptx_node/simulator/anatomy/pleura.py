@@ -1,0 +1,197 @@
+"""The pleural cavity of one side and the lung in it. Air between the two is the pneumothorax.
+
+Distances are signed and about millimetres: negative inside. They are smooth along any line, so that a renderer may find where a ray
+enters and leaves from samples a few millimetres apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ptx_node.simulator.anatomy.curves import Curve, ease
+from ptx_node.simulator.anatomy.diaphragm import Dome
+from ptx_node.simulator.patient import Confounder, Posture
+
+if TYPE_CHECKING:
+    from ptx_node.simulator.anatomy.build import Build
+    from ptx_node.simulator.anatomy.curves import Plane, Table
+    from ptx_node.simulator.anatomy.heart import Mediastinum
+    from ptx_node.simulator.patient import PleuralAir
+
+POWER = 2.35
+APEX_MM = 122.0
+HALF_WIDTH = Curve.through(
+    (-200, 147), (-150, 149), (-100, 148), (-60, 145), (-20, 139), (20, 131), (55, 120), (80, 108), (98, 93), (110, 76), (118, 56), (123, 30), (126, 8)
+)
+HALF_DEPTH = Curve.through((-200, 92), (-100, 94), (-40, 92), (10, 86), (50, 74), (80, 62), (105, 48), (118, 36), (126, 14))
+MIDDLE_Y = Curve.through((-200, 4), (-80, 2), (0, 2), (50, 8), (80, 14), (105, 20), (120, 24))
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """How far the lung has drawn back, and from where.
+
+    Attributes:
+        depth: largest distance in template millimetres.
+        reach: heights between which it grows from nothing to all, upright; how far back it goes, lying.
+        base: distance between lung and diaphragm.
+        hilum, radii: the lung is also inside this ellipsoid: a collapsed lung hangs on its hilum.
+        wave: phases of the lung edge's slight waves.
+    """
+
+    depth: float
+    upright: bool
+    reach: tuple[float, float]
+    base: float
+    hilum: tuple[float, float, float]
+    radii: tuple[float, float, float]
+    wave: tuple[float, float]
+
+    @classmethod
+    def of(cls, build: Build, air: PleuralAir, side: int) -> Gap:
+        """The gap of this patient's pneumothorax."""
+        rng = build.patient.rng(f"gap{side}")
+        depth = air.depth_mm / build.stretch[0]
+        fallen = float(np.clip((depth - 30) / 55, 0, 1))
+        full, fist = np.array((170.0, 150.0, 215.0)), np.array((52.0, 62.0, 84.0))
+        radii = full + (fist - full) * fallen**0.6
+        upright = build.patient.posture is not Posture.SUPINE
+        if build.patient.posture is Posture.UPRIGHT_PA:
+            low = float(np.interp(depth, (3, 12, 25, 45), (95, 30, -60, -170))) + float(rng.normal(0, 12))
+            reach, base = (low, APEX_MM - 4), float(np.interp(depth, (20, 60), (0, 16)))
+        elif upright:
+            low = float(np.interp(depth, (3, 12, 25, 45), (85, 0, -90, -190))) + float(rng.normal(0, 15))
+            reach, base = (low, APEX_MM - 14), float(np.interp(depth, (8, 60), (0, 18)))
+        else:
+            reach, base = (float(np.interp(depth, (3, 20, 45), (-20, 30, 110))), float(rng.uniform(0.3, 0.55))), 0.45 * depth
+        return cls(
+            depth=depth,
+            upright=upright,
+            reach=reach,
+            base=base,
+            hilum=(side * 36 + build.shift_mm, 8.0, 2.0),
+            radii=(float(radii[0]), float(radii[1]), float(radii[2])),
+            wave=(float(rng.uniform(0, 6)), float(rng.uniform(0, 6))),
+        )
+
+    def width(self, y: Plane, z: Plane) -> Plane:
+        """Distance between chest wall and lung."""
+        wave = np.float32(1) - np.float32(0.06) * (1 + np.sin(z / np.float32(19) + np.float32(self.wave[0])))
+        if self.upright:
+            high = ease(z, self.reach[0], self.reach[1])
+            side = np.float32(0.45) + np.float32(0.55) * high  # thinner along the side wall than over the apex
+            back = np.float32(1) - np.float32(0.25) * ease(y, 10, 80)
+            return np.asarray(np.float32(self.depth) * (high * side * wave) * back, dtype=np.float32)
+        front = ease(y, self.reach[0], -75)
+        basal = np.float32(self.reach[1]) + np.float32(1 - self.reach[1]) * ease(z, 60, -80)
+        return np.asarray(np.float32(1.3 * self.depth) * (basal * wave) * front, dtype=np.float32)
+
+    def under(self, y: Plane) -> Plane:
+        """Distance between diaphragm and lung; in front only when lying."""
+        return np.asarray(np.float32(self.base) * (1 if self.upright else ease(y, 40, -50)), dtype=np.float32)
+
+    def from_hilum(self, x: Plane, y: Plane, z: Plane) -> Plane:
+        """Signed distance to the ellipsoid on the hilum."""
+        (cx, cy, cz), (rx, ry, rz) = self.hilum, self.radii
+        q = ((x - np.float32(cx)) / np.float32(rx)) ** 2 + (((y - np.float32(cy)) / np.float32(ry)) ** 2 + ((z - np.float32(cz)) / np.float32(rz)) ** 2)
+        return np.asarray((np.sqrt(q) - 1) * np.float32(rx), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Fluid:
+    """Pleural effusion: a level with a meniscus upright, a layer behind when lying."""
+
+    level: float
+    behind: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hemithorax:
+    """One side: cavity, lung, and how dense the lung is."""
+
+    side: int
+    dome: Dome
+    medial: Table
+    gap: Gap | None
+    fluid: Fluid | None
+    density: float = 0.14
+    """Of the lung, relative to water."""
+
+    @classmethod
+    def of(cls, build: Build, mediastinum: Mediastinum, side: int) -> Hemithorax:
+        """This side of this patient, with its lung's density after any collapse."""
+        air = build.airs.get(side)
+        gap = Gap.of(build, air, side) if air is not None else None
+        one = cls(side, Dome.of(build, side), mediastinum.edge[side], gap, _fluid(build, side))
+        rng = build.patient.rng(f"lung{side}")
+        density = float(rng.normal(0.135, 0.012)) * (1 + 0.45 * (1 - build.patient.inspiration))
+        return replace(one, density=min(0.5, density * one.compression() ** 0.7))
+
+    def wall(self, x: Plane, y: Plane, z: Plane) -> Plane:
+        """Signed distance to the chest wall's pleura, the apex included."""
+        a, b = HALF_WIDTH(z), HALF_DEPTH(z)
+        q = (np.abs(x) ** np.float32(POWER)) * (a ** np.float32(-POWER)) + np.abs((y - MIDDLE_Y(z)) / b) ** np.float32(POWER)
+        return np.asarray((np.sqrt(q) - 1) * (np.float32(0.85) * np.maximum(a, np.float32(60))), dtype=np.float32)
+
+    def _roof(self, x: Plane, y: Plane) -> Plane:
+        """Height of the pleural cupola: rounded towards the middle, falling to the front along the first rib."""
+        out = np.abs(x)
+        inner = np.maximum(np.float32(50) - out, 0) / np.float32(30)
+        front = np.maximum(np.float32(22) - y, 0) / np.float32(62)
+        return np.asarray(np.float32(APEX_MM) - np.float32(20) * inner * inner - np.float32(40) * front**1.6, dtype=np.float32)
+
+    def cavity(self, x: Plane, y: Plane, z: Plane) -> tuple[Plane, Plane]:
+        """(signed distance to the pleural cavity's surface, to its outer wall alone)."""
+        wall = np.maximum(self.wall(x, y, z), np.float32(0.8) * (z - self._roof(x, y)))
+        floor = self._floor(x, y) - z
+        edge = self.medial(y, z)
+        medial = edge - x if self.side > 0 else x - edge
+        distance = np.maximum(np.maximum(wall, floor), medial)
+        if self.fluid is not None and self.fluid.behind is not None:
+            distance = np.maximum(distance, y - np.float32(self.fluid.behind))
+        return distance, wall
+
+    def _floor(self, x: Plane, y: Plane) -> Plane:
+        floor = self.dome.height(x, y)
+        if self.fluid is not None and self.fluid.behind is None:
+            out = np.maximum(np.abs(x) - np.float32(70), 0) / np.float32(72)
+            floor = np.maximum(floor, np.float32(self.fluid.level) + np.float32(26) * out**4 + np.float32(16) * (np.abs(y) / np.float32(95)) ** 4)
+        return floor
+
+    def lung(self, x: Plane, y: Plane, z: Plane, cavity: tuple[Plane, Plane] | None = None) -> Plane:
+        """Signed distance to the lung's surface; that of the cavity where there is no air."""
+        distance, wall = cavity if cavity is not None else self.cavity(x, y, z)
+        if self.gap is None:
+            return distance
+        distance = np.maximum(distance, wall + self.gap.width(y, z))
+        if self.gap.base > 0.5:
+            distance = np.maximum(distance, self._floor(x, y) + self.gap.under(y) - z)
+        if self.gap.radii[0] < 169:
+            distance = np.maximum(distance, self.gap.from_hilum(x, y, z))
+        return distance
+
+    def compression(self) -> float:
+        """Volume of the cavity over that of the lung in it."""
+        if self.gap is None:
+            return 1.0
+        x = self.side * np.arange(4, 150, 8, dtype=np.float32).reshape(-1, 1, 1)
+        y = np.arange(-96, 100, 8, dtype=np.float32).reshape(1, -1, 1)
+        z = np.arange(-170, 126, 8, dtype=np.float32).reshape(1, 1, -1)
+        cavity = self.cavity(x, y, z)
+        return float((cavity[0] < 0).sum() / max(1, (self.lung(x, y, z, cavity) < 0).sum()))
+
+
+def _fluid(build: Build, side: int) -> Fluid | None:
+    if Confounder.EFFUSION not in build.patient.confounders:
+        return None
+    rng = build.patient.rng("effusion")
+    sides = {side: bool(chosen) for side, chosen in zip((1, -1), rng.permutation((True, bool(rng.random() < 0.35))), strict=True)}
+    level, behind = float(rng.uniform(-38, 12)), float(rng.uniform(35, 68))
+    if not sides[side]:
+        return None
+    if build.upright:
+        return Fluid(build.dome_mm[side] + level, None)
+    return Fluid(0.0, behind)

@@ -1,0 +1,121 @@
+"""The branching vessels of one lung: a tree that halves the lung again and again, so that it reaches everywhere.
+
+The targets are drawn in the lung as it stands, retracted or not; nothing grows into pleural air.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ptx_node.simulator.anatomy.tubes import Kind, Tubes
+
+if TYPE_CHECKING:
+    from ptx_node.simulator.anatomy.build import Build
+    from ptx_node.simulator.anatomy.pleura import Hemithorax
+
+_LEVELS = 10
+_MARGIN_MM = 5.0
+_BEND = (0.0, 0.34, 0.68, 1.0)
+"""Where each branch is cut into straight pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Pieces of a tree: ends in template mm, radius in mm."""
+
+    start_S3: np.ndarray
+    end_S3: np.ndarray
+    radius_S: np.ndarray
+
+
+def vessels(build: Build, sides: tuple[Hemithorax, ...]) -> Tubes:
+    """Arteries and veins of both lungs."""
+    trees = []
+    for hemithorax in sides:
+        rng = build.patient.rng(f"vessels{hemithorax.side}")
+        x = hemithorax.side * 1.0
+        shift = build.shift_mm
+        artery = np.array((x * 38 + 0.8 * shift, 10, 20 if x > 0 else 12))
+        vein = np.array((x * 30 + 0.9 * shift, 12, -14))
+        for root, radius, levels in ((artery, 7.4, _LEVELS), (vein, 6.2, _LEVELS)):
+            trees.append(_within(hemithorax, grow(root, _targets(hemithorax, rng, 2**levels), radius * float(rng.normal(1, 0.06)), rng)))
+    start, end = np.concatenate([t.start_S3 for t in trees]), np.concatenate([t.end_S3 for t in trees])
+    radius = np.concatenate([t.radius_S for t in trees]).astype(np.float32)
+    up = np.zeros_like(start)
+    up[:, 1] = 1
+    return Tubes(Kind.VESSEL, start, end, np.stack([radius, radius], axis=1), up, hu=40.0, surround_hu=-860.0)
+
+
+def _targets(hemithorax: Hemithorax, rng: np.random.Generator, number: int) -> np.ndarray:
+    """Points in the lung at some distance from its surface, denser where more blood flows: below and behind."""
+    found = np.empty((0, 3), dtype=np.float32)
+    while len(found) < number:
+        points = rng.uniform((3, -96, -172), (150, 96, 124), (6 * number, 3)).astype(np.float32)
+        points[:, 0] *= hemithorax.side
+        keep = hemithorax.lung(points[:, 0], points[:, 1], points[:, 2]) < -_MARGIN_MM
+        keep &= rng.random(len(points)) < 0.75 - 0.0022 * points[:, 2]
+        found = np.concatenate([found, points[keep]])
+        if not keep.any():
+            msg = "no lung is left to grow vessels in"
+            raise ValueError(msg)
+    return found[:number]
+
+
+def grow(root: np.ndarray, targets_N3: np.ndarray, radius: float, rng: np.random.Generator) -> Tree:
+    """A tree from `root` to every target; N is a power of two, and every generation halves each group of targets."""
+    groups = targets_N3[None]
+    parent = root.astype(np.float32)[None]
+    heading = np.zeros((1, 3), dtype=np.float32)
+    leaves = len(targets_N3)
+    starts, ends, radii = [], [], []
+    level = 0
+    while groups.shape[1] > 1:
+        groups = _halve(groups)
+        parent, heading = np.repeat(parent, 2, axis=0), np.repeat(heading, 2, axis=0)
+        inside = groups.shape[1]
+        centre = groups.mean(axis=1)
+        step = centre - parent
+        share = 0.55 if inside > 1 else 1.0
+        child = parent + step * share * rng.uniform(0.8, 1.15, (len(step), 1)).astype(np.float32)
+        length = np.linalg.norm(child - parent, axis=1, keepdims=True)
+        child += rng.normal(0, 0.07, child.shape).astype(np.float32) * length
+        control = parent + 0.45 * length * heading + 0.10 * (child - parent) if level else 0.5 * (parent + child)
+        size = radius * (inside / leaves) ** (1 / 2.75) * rng.uniform(0.85, 1.12, len(child))
+        before = size * 1.12
+        points = [_bezier(parent, control, child, t) for t in _BEND]
+        for number, (a, b) in enumerate(zip(points[:-1], points[1:], strict=True)):
+            starts.append(a)
+            ends.append(b)
+            radii.append(before + (size - before) * (number + 0.5) / (len(_BEND) - 1))
+        out = child - control
+        heading = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-3)
+        parent = child
+        level += 1
+    return Tree(np.concatenate(starts), np.concatenate(ends), np.concatenate(radii))
+
+
+def _halve(groups_GN3: np.ndarray) -> np.ndarray:
+    """Each group cut in two across its longest extent: (2 G, N / 2, 3)."""
+    axis = groups_GN3.std(axis=1).argmax(axis=1)
+    along = np.take_along_axis(groups_GN3, axis[:, None, None], axis=2)[:, :, 0]
+    order = np.argsort(along, axis=1)
+    ordered = np.take_along_axis(groups_GN3, order[:, :, None], axis=1)
+    return ordered.reshape(2 * len(groups_GN3), -1, 3)
+
+
+def _bezier(a: np.ndarray, b: np.ndarray, c: np.ndarray, t: float) -> np.ndarray:
+    return np.asarray((1 - t) ** 2 * a + 2 * t * (1 - t) * b + t * t * c, dtype=np.float32)
+
+
+def _within(hemithorax: Hemithorax, tree: Tree) -> Tree:
+    """Without the pieces that would cross pleural air or leave the lung for the wall."""
+    keep = np.ones(len(tree.radius_S), dtype=bool)
+    for share in (0.0, 0.5, 1.0):
+        x, y, z = (tree.start_S3 + share * (tree.end_S3 - tree.start_S3)).T
+        cavity = hemithorax.cavity(x, y, z)
+        lung = hemithorax.lung(x, y, z, cavity)
+        keep &= (lung < -tree.radius_S - 1.0) | ((cavity[0] > 0) & (cavity[1] < -25))
+    return Tree(tree.start_S3[keep], tree.end_S3[keep], tree.radius_S[keep])
