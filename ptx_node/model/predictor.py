@@ -15,11 +15,12 @@ from ptx_node.domain.image import Radiograph, SpacingReason
 from ptx_node.errors import ModelError
 from ptx_node.log import get
 from ptx_node.model.bundle import load_bundle
+from ptx_node.model.inference_network import half_precision_pays, inference_network
 from ptx_node.model.postprocess import area_mm2, class_probabilities, drop_small, series_probability, side_of_mask, source_masks, volume_ml
 from ptx_node.model.preprocess import Letterbox, radiograph_input, slice_input
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from ptx_node.domain.eligibility import Requirements
@@ -83,21 +84,17 @@ def choose_device(device: str) -> torch.device:
     return chosen
 
 
-def half_precision_pays(device: torch.device) -> bool:
-    """Whether bfloat16 is faster here: on GPUs, and on CPUs with instructions for it (twice as fast measured, else slower)."""
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cuda" or bool(supported is not None and supported())
-
-
 class Predictor:
     """One model on one device. `prepare` may be called from several threads at once, `predict` from one."""
 
-    def __init__(self, bundle: Bundle, device: torch.device, batch_size: int = 8) -> None:
+    def __init__(self, bundle: Bundle, device: torch.device, batch_size: int = 8, *, half: bool | None = None) -> None:
+        """`half`: forward passes in bfloat16; None where it is faster on this device."""
         self.bundle = bundle
         self.device = device
         self.batch_size = max(1, batch_size)
-        self.half = half_precision_pays(device)
-        self._network = bundle.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]] = inference_network(
+            bundle.network, device, half=half_precision_pays(device) if half is None else half
+        )
 
     @property
     def identity(self) -> ModelIdentity:
@@ -177,7 +174,7 @@ class Predictor:
         size = self.batch_size
         while place < inputs_NHW.shape[0]:
             try:
-                class_logit_B, mask_logits_B1HW = self._pass(inputs_NHW[place : place + size, None])
+                class_logit_B, mask_logits_B1HW = self._network(inputs_NHW[place : place + size, None])
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -189,15 +186,9 @@ class Predictor:
                 log.warning("out of memory, batch halved", model=self.identity.name, batch_size=size)
                 continue
             probabilities.append(class_logit_B.double().sigmoid().cpu().numpy())
-            logits.append(mask_logits_B1HW[:, 0].float().cpu())
+            logits.append(mask_logits_B1HW[:, 0].cpu().float())
             place += size
         return np.concatenate(probabilities), torch.cat(logits)
-
-    def _pass(self, inputs_B1HW: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        on_device = inputs_B1HW.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            class_logit_B, mask_logits_B1HW = self._network(on_device)
-        return class_logit_B, mask_logits_B1HW
 
     def warm_up(self) -> None:
         """One pass at the smallest and one at the largest batch, so that kernels are chosen and memory is reserved."""

@@ -177,7 +177,7 @@ def test_at_the_threshold_it_is_positive_and_under_it_negative_without_mask(pred
 
 @pytest.mark.parametrize("half", [False, True])
 def test_a_batch_of_one_answers_like_a_batch_of_four(predictor: Predictor, half: bool) -> None:
-    predictor.half = half
+    predictor = Predictor(predictor.bundle, torch.device("cpu"), half=half)
     prepared = [predictor.prepare(radiograph(seed, (100 + 30 * seed, 120))) for seed in range(4)]
     together, _ = predictor.predict(prepared)
     for one, finding in zip(prepared, together, strict=True):
@@ -191,7 +191,7 @@ def test_a_batch_of_one_answers_like_a_batch_of_four(predictor: Predictor, half:
 
 def test_the_plain_network_gives_the_predictors_probability(predictor: Predictor, network: PneumothoraxNet) -> None:
     """Training and node share preprocessing and network: half precision of the file is the only difference."""
-    predictor.half = False
+    predictor = Predictor(predictor.bundle, torch.device("cpu"), half=False)
     image = radiograph(3)
     square, _ = radiograph_input(image.image_HW, 64)
     with torch.inference_mode():
@@ -215,8 +215,8 @@ def test_a_ct_series_with_unknown_distances_has_no_volume(ct: Predictor) -> None
 
 
 def test_slices_answer_alike_in_batches_of_any_size(ct: Predictor) -> None:
+    ct = Predictor(ct.bundle, torch.device("cpu"), batch_size=4, half=False)
     prepared = ct.prepare(volume(7))
-    ct.half = False
     expected, logits = ct.forward(prepared.inputs_ZHW)
     for size in (1, 3, 7, 100):
         ct.batch_size = size
@@ -235,7 +235,7 @@ def test_the_wrong_kind_of_image_is_refused(predictor: Predictor, ct: Predictor)
 class Crowded(torch.nn.Module):
     """A network on a device that has room for two images."""
 
-    def __init__(self, inner: torch.nn.Module, room: int) -> None:
+    def __init__(self, inner: Any, room: int) -> None:
         super().__init__()
         self.inner, self.room, self.sizes = inner, room, list[int]()
 
@@ -247,16 +247,16 @@ class Crowded(torch.nn.Module):
 
 
 def crowded(bundle: Bundle, room: int) -> tuple[Predictor, Crowded]:
-    network = Crowded(bundle.network, room)
-    return Predictor(replace(bundle, network=network), torch.device("cpu"), batch_size=8), network  # type: ignore[arg-type]
+    tight = Predictor(bundle, torch.device("cpu"), batch_size=8, half=False)
+    tight._network = network = Crowded(tight._network, room)
+    return tight, network
 
 
 def test_out_of_memory_halves_the_batch_and_answers_all_the_same(folder: Path) -> None:
     bundle = load_bundle(folder)
-    plain = Predictor(bundle, torch.device("cpu"), batch_size=8)
+    plain = Predictor(bundle, torch.device("cpu"), batch_size=8, half=False)
     prepared = [plain.prepare(radiograph(seed)) for seed in range(5)]
     tight, network = crowded(bundle, room=2)
-    plain.half = tight.half = False
     expected, found = plain.predict(prepared)[0], tight.predict(prepared)[0]
     assert [5, 4, 2, 2, 1] == network.sizes
     np.testing.assert_allclose([one.probability for one in expected], [one.probability for one in found], atol=1e-5)
