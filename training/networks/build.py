@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.toml"
+RARE = -3.0
+"""Logit that every pixel starts with: air is rare, and from 0.5 everywhere the first steps would do nothing but learn that."""
 EARLY = ("conv1", "bn1", "layer1", "layer2")
 
 
@@ -41,6 +43,7 @@ def build(settings: Network) -> nn.Module:
     try:
         if settings.kind == "joint":
             network = PneumothoraxNet(dropout=settings.dropout, **joint_arguments(settings))
+            nn.init.constant_(network.segmentation_head[0].bias, RARE)
         elif settings.kind == "classifier":
             network = Classifier(settings.backbone, settings.dropout)
         else:
