@@ -1,6 +1,7 @@
 """CT series in folders of any depth, with DICOM SEG or NIfTI masks; one record a slice, from the feet upwards.
 
-A NIfTI mask belongs to the series whose folder it lies in, or whose Series Instance UID or folder its name begins with.
+A NIfTI mask belongs to the series beside which it lies, where that is the only one there, or to the one whose Series Instance UID its
+name begins with, or whose folder has its name.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-Slices = list[tuple["Path", "Dataset"]]
+Files = list[tuple["Path", "Dataset"]]
 NIFTI = (".nii", ".nii.gz")
 
 
@@ -38,49 +39,56 @@ def open_folder(folder: Path, *, unlabelled: str = "ignore", least_slices: int =
         least_slices: shorter series (scouts, previews) are left out and named.
     """
     found, problems = read_headers(folder)
-    series: dict[str, Slices] = defaultdict(list)
-    segs: list[tuple[Path, frozenset[str]]] = []
-    for path, ds in found:
-        if text(ds, "SOPClassUID") in seg.CLASSES:
-            segs.append((path, seg.referenced(ds)))
-        elif text(ds, "Modality") == "CT" and not is_localizer(ds):
-            series[text(ds, "SeriesInstanceUID")].append((path, ds))
+    series, segs = _sorted_files(found)
     volumes = [path for path in sorted(folder.rglob("*")) if path.name.lower().endswith(NIFTI)]
+    beside: dict[Path, set[str]] = defaultdict(set)
+    for uid, files in series.items():
+        for path, _ in files:
+            beside[path.parent].add(uid)
     used: set[Path] = set()
     records: list[Record] = []
     for uid in sorted(series):
         slices, wrong = _sorted_slices(series[uid])
         problems += wrong
         if len(slices) < least_slices:
-            problems += [Problem(slices[0][0], None, f"series {uid} has {len(slices)} slices: left out")] if slices else []
+            problems.append(Problem(series[uid][0][0], None, f"series {uid} has {len(slices)} slices: left out"))
             continue
-        about = {record.extra["sop_instance_uid"] for _, record in slices}
+        about = {record.extra["sop_instance_uid"] for record in slices}
         masks = [(f"seg:{path}", path) for path, uids in segs if uids & about]
-        masks += [(f"nifti:{path}", path) for path in volumes if _belongs(path, uid, slices[0][0], folder)]
+        masks += [(f"nifti:{path}", path) for path in volumes if beside[path.parent] == {uid} or _named_after(path, uid, slices[0].path)]
         used.update(path for _, path in masks)
-        drawn, wrong = _labelled([record for _, record in slices], masks, unlabelled)
+        drawn, wrong = _labelled(slices, masks, unlabelled)
         records += drawn
         problems += wrong
     unused = [path for path in (*volumes, *(path for path, _ in segs)) if path not in used]
-    problems += [
-        Problem(path, None, "a mask that belongs to no series here: name it after the series, or lay it in its folder") for path in unused
-    ]
+    reason = "a mask that belongs to no series here: name it after the series, or lay it in its folder"
+    problems += [Problem(path, None, reason) for path in unused]
     return DataSet("ct_folder", tuple(with_truth(records, folder)), tuple(problems))
 
 
-def _belongs(mask: Path, series_uid: str, first: Path, root: Path) -> bool:
-    if mask.parent == first.parent and first.parent != root:
-        return True
+def _sorted_files(found: Files) -> tuple[dict[str, Files], list[tuple[Path, frozenset[str]]]]:
+    """Slices by series, and segmentations with the images that they are about."""
+    series: dict[str, Files] = defaultdict(list)
+    segs: list[tuple[Path, frozenset[str]]] = []
+    for path, ds in found:
+        if text(ds, "SOPClassUID") in seg.CLASSES:
+            segs.append((path, seg.referenced(ds)))
+        elif text(ds, "Modality") == "CT" and not is_localizer(ds):
+            series[text(ds, "SeriesInstanceUID")].append((path, ds))
+    return series, segs
+
+
+def _named_after(mask: Path, series_uid: str, first: Path) -> bool:
+    """Whether the name is the series' UID, with or without more, or the name of the series' folder."""
     name = mask.name.lower()
-    return name.startswith((f"{series_uid}.".lower(), f"{series_uid}_".lower())) or name in {
-        f"{first.parent.name}{end}".lower() for end in NIFTI
-    }
+    folders = {f"{first.parent.name}{end}".lower() for end in NIFTI}
+    return name.startswith((f"{series_uid}.".lower(), f"{series_uid}_".lower())) or name in folders
 
 
-def _sorted_slices(slices: Slices) -> tuple[list[tuple[Path, Record]], list[Problem]]:
+def _sorted_slices(files: Files) -> tuple[list[Record], list[Problem]]:
     """Slices with their place, upwards along the normal that points to the head; those without a place are problems."""
     placed, problems = [], []
-    for path, ds in slices:
+    for path, ds in files:
         try:
             plane = _plane(ds)
             normal = normal_of(plane.orientation)
@@ -96,7 +104,7 @@ def _sorted_slices(slices: Slices) -> tuple[list[tuple[Path, Record]], list[Prob
         extra: dict[str, Any] = record.extra | {"sop_instance_uid": uid, "position_mm": list(plane.position_mm)}
         extra |= {"orientation": list(plane.orientation), "pixel_spacing_mm": list(plane.pixel_spacing_mm)}
         extra["slice_thickness_mm"] = float(text(ds, "SliceThickness") or 0)
-        records.append((path, replace(record, slice_index=index, extra=extra)))
+        records.append(replace(record, slice_index=index, extra=extra))
     return records, problems
 
 
