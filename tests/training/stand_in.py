@@ -23,8 +23,8 @@ SIZE = 64
 class InMemory:
     """What `training.prepared.Prepared` offers to training."""
 
-    images_NHW: np.ndarray
-    masks_NHW: np.ndarray
+    images_NHW: np.ndarray  # noqa: N815 - axes stand in array names
+    masks_NHW: np.ndarray  # noqa: N815 - as above
     boxes: tuple[Letterbox, ...]
     records: tuple[Record, ...]
 

@@ -42,8 +42,8 @@ def build(settings: Network) -> nn.Module:
     network: nn.Module
     try:
         if settings.kind == "joint":
-            network = PneumothoraxNet(dropout=settings.dropout, **joint_arguments(settings))
-            nn.init.constant_(network.segmentation_head[0].bias, RARE)
+            network = joint = PneumothoraxNet(dropout=settings.dropout, **joint_arguments(settings))
+            nn.init.constant_(joint.segmentation_head[0].bias, RARE)  # type: ignore[arg-type]  # a convolution with bias
         elif settings.kind == "classifier":
             network = Classifier(settings.backbone, settings.dropout)
         else:
