@@ -126,10 +126,9 @@ def draw(
     by: tuple[str, ...] = ("site", "size"),
     together: Iterable[Iterable[str]] = (),
 ) -> Split:
-    """Divide patients at random; each part gets its share of every stratum.
+    """Divide patients at random; each part gets its share of every stratum, to one patient.
 
-    A stratum is: has a positive image, and the patient's values of `by` (fields of `Record`). Patients are told by their images, so
-    that the share counts images.
+    A stratum is: has a positive image, and the patient's values of `by` (fields of `Record`).
 
     Args:
         name: told with every result.
@@ -150,13 +149,14 @@ def draw(
         strata[_stratum(group, by)].append(group)
     rng = np.random.default_rng([seed, 77])
     part_of: dict[str, str] = {}
-    given, total = np.zeros(3), 0
+    given, total = np.zeros(len(PARTS)), 0
     for stratum in sorted(strata):
         members = strata[stratum]
-        for index in rng.permutation(len(members)):
-            total += len(members[index])
+        # Neighbours in this order have about as many images each, so that equal shares of patients are equal shares of images.
+        for index in sorted(rng.permutation(len(members)).tolist(), key=lambda place: len(members[place])):
+            total += 1
             part = int(np.argmax(np.array(shares) * total - given))  # the part that is furthest behind its share
-            given[part] += len(members[index])
+            given[part] += 1
             part_of.update({record.patient_id: PARTS[part] for record in members[index]})
     drawn = {"seed": seed, "shares": list(shares), "stratified_by": ["label", *by], "images": _counts(records, part_of)}
     return Split(name, part_of, drawn)
