@@ -1,0 +1,135 @@
+"""Thin long things cut by a slice: vessels as dots and branches, ribs as ovals with a bright rim, catheters as rings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from ptx_node.simulator.anatomy.curves import Plane
+    from ptx_node.simulator.anatomy.tubes import Tubes
+    from ptx_node.simulator.ct_frame import Frame
+
+MOST_ELEMENTS = 400_000
+"""Pixels of patches worked on at once, so that they stay in the processor's cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Share of each pixel that lies in a tube (wall and core together) and in its core, 0 to 1."""
+
+    whole_HW: Plane
+    core_HW: Plane | None
+
+
+def cut(tubes: Tubes, frame: Frame) -> Cut | None:
+    """Where these tubes meet this plane; None where they do not."""
+    start, end = frame.seen(tubes.start_S3), frame.seen(tubes.end_S3)
+    edge = np.float32(frame.pixel_mm)
+    reach = tubes.half_S2.max(axis=1) + edge
+    low, high = np.minimum(start[:, 2], end[:, 2]) - reach, np.maximum(start[:, 2], end[:, 2]) + reach
+    keep = np.flatnonzero((low < 0) & (high > 0))
+    if not len(keep):
+        return None
+    pieces = _Pieces.of(tubes, keep, (start[keep], end[keep]), frame)
+    whole = np.zeros(frame.columns**2, dtype=np.float32)
+    core = np.zeros_like(whole) if np.isfinite(tubes.wall_mm) else None
+    for group, box in pieces.groups(frame):
+        _draw(pieces, group, box, frame, (whole, core, tubes.wall_mm))
+    shape = (frame.columns, frame.columns)
+    return Cut(whole.reshape(shape), core.reshape(shape) if core is not None else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Pieces:
+    """Pieces near the plane in the frame's millimetres: start, run, unit directions of the two half axes, the half axes."""
+
+    start_S3: Plane
+    run_S3: Plane
+    first_S3: Plane
+    second_S3: Plane
+    half_S2: Plane
+    box_S4: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, tubes: Tubes, keep: NDArray[np.intp], ends: tuple[Plane, Plane], frame: Frame) -> _Pieces:
+        start, end = ends
+        run = end - start
+        half = tubes.half_S2[keep].astype(np.float32)
+        turn = frame.axes_33.T.astype(np.float32)
+        along = run / np.maximum(np.linalg.norm(run, axis=1, keepdims=True), np.float32(1e-6))
+        first = tubes.up_S3[keep].astype(np.float32) @ turn
+        second = np.cross(along, first).astype(np.float32)
+        reach = half.max(axis=1) + np.float32(frame.pixel_mm)
+        rise = np.where(np.abs(run[:, 2]) < 1e-4, np.float32(1e-4), run[:, 2])
+        near = np.clip((-reach - start[:, 2]) / rise, 0, 1)
+        far = np.clip((reach - start[:, 2]) / rise, 0, 1)
+        a, b = start + near[:, None] * run, start + far[:, None] * run
+        low = np.floor((np.minimum(a, b)[:, :2] - reach[:, None]) / frame.pixel_mm)
+        high = np.ceil((np.maximum(a, b)[:, :2] + reach[:, None]) / frame.pixel_mm)
+        return cls(start, run, first, second, half, np.concatenate([low, high], axis=1).astype(np.int32))
+
+    def groups(self, frame: Frame) -> Iterable[tuple[NDArray[np.intp], tuple[int, int]]]:
+        """Pieces whose patches have one size in pixels (wide, high), a manageable number at a time."""
+        box = self.box_S4
+        inside = (box[:, 2] >= 0) & (box[:, 3] >= 0) & (box[:, 0] < frame.columns) & (box[:, 1] < frame.columns)
+        size = np.maximum(box[:, 2:] - box[:, :2] + 1, 4)
+        size = np.ceil(2 ** (np.ceil(2 * np.log2(size)) / 2)).astype(np.int32)
+        for wide, high in np.unique(size[inside], axis=0):
+            group = np.flatnonzero(inside & (size[:, 0] == wide) & (size[:, 1] == high))
+            some = max(1, MOST_ELEMENTS // int(wide * high))
+            for first in range(0, len(group), some):
+                yield group[first : first + some], (int(wide), int(high))
+
+
+def _draw(
+    pieces: _Pieces, group: NDArray[np.intp], box: tuple[int, int], frame: Frame, into: tuple[Plane, Plane | None, float]
+) -> None:
+    """Raise the shares where these pieces lie; touching pieces of one tube are one."""
+    column = pieces.box_S4[group, 0][:, None] + np.arange(box[0], dtype=np.int32)
+    row = pieces.box_S4[group, 1][:, None] + np.arange(box[1], dtype=np.int32)
+    start, run = pieces.start_S3[group], pieces.run_S3[group]
+    pixel = np.float32(frame.pixel_mm)
+    u = (column * pixel - start[:, :1])[:, None, :]
+    v = (row * pixel - start[:, 1:2])[:, :, None]
+    w = -start[:, 2][:, None, None]
+    length2 = np.maximum((run * run).sum(axis=1), np.float32(1e-6))
+    rx, ry, rz = (run[:, axis][:, None, None] for axis in range(3))
+    share = (u * rx + (v * ry + w * rz)) / length2[:, None, None]
+    held = np.clip(share, 0, 1)
+    over = (share - held) * np.sqrt(length2)[:, None, None]
+    off = []
+    for direction in (pieces.first_S3[group], pieces.second_S3[group]):
+        dx, dy, dz = (direction[:, axis][:, None, None] for axis in range(3))
+        off.append(u * dx + (v * dy + w * dz))
+    half = pieces.half_S2[group][:, :, None, None]
+    whole, core, wall_mm = into
+    inside = (column >= 0) & (column < frame.columns), (row >= 0) & (row < frame.columns)
+    place = np.clip(row, 0, frame.columns - 1)[:, :, None] * frame.columns + np.clip(column, 0, frame.columns - 1)[:, None, :]
+    valid = inside[1][:, :, None] & inside[0][:, None, :]
+    _raise(whole, place, _share((off[0], off[1], over), half, pixel) * valid)
+    if core is not None:
+        _raise(core, place, _share((off[0], off[1], over), np.maximum(half - np.float32(wall_mm), np.float32(0.05)), pixel) * valid)
+
+
+def _share(off: tuple[Plane, Plane, Plane], half_S211: Plane, edge: np.float32) -> Plane:
+    """Share inside the ellipse of these half axes, by a distance that is right near its surface."""
+    a, b = half_S211[:, 0], half_S211[:, 1]
+    least = np.minimum(a, b)
+    qa, qb, qc = off[0] / a, off[1] / b, off[2] / least
+    q2 = qa * qa + (qb * qb + qc * qc)
+    q = np.sqrt(q2)
+    steep = np.sqrt((qa / a) ** 2 + ((qb / b) ** 2 + (qc / least) ** 2)) / np.maximum(q, np.float32(1e-3))
+    distance = (q - 1) / np.maximum(steep, 1 / np.maximum(a, b))
+    return np.clip(np.float32(0.5) - np.maximum(distance, -least) / edge, 0, 1)
+
+
+def _raise(into: Plane, place: NDArray[np.int32], share: Plane) -> None:
+    some = share > 0
+    np.maximum.at(into, place[some], share[some])
