@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.progress import track
 
 from ptx_node.errors import UsageError
+from training.command_line import command_of
 from training.decision import Objective, choose
 from training.evaluate.cases import read_case
 from training.evaluate.data import Judging, gather, limited
@@ -146,15 +147,3 @@ def _about(judged: Judged, judging: Judging, chosen: argparse.Namespace) -> Abou
         split=judging.split,
         command=command_of(sys.argv[1:]),
     )
-
-
-def command_of(arguments: list[str]) -> str:
-    """The command without folders of this machine: of each path only its name."""
-    return " ".join(["python -m training", *(_shortened(one) for one in arguments)])
-
-
-def _shortened(word: str) -> str:
-    kind, colon, rest = word.partition(":")
-    if colon and "/" in rest:
-        return ":".join([kind, *(Path(one).name for one in rest.split(":"))])
-    return Path(word).name if word.startswith(("/", "~", "..")) else word
