@@ -12,7 +12,7 @@ import torch
 from ptx_node.errors import UsageError
 from ptx_node.model.metadata import Decision
 from ptx_node.model.postprocess import class_probabilities, drop_small, source_masks
-from tests.training.stand_ins import SIZE, predictor, radiographs, series, with_rule
+from tests.training.bright_spots import SIZE, predictor, radiographs, series, with_rule
 from training.decision import Objective, Tally, between, choose, choose_from
 from training.evaluate.cases import grouped
 from training.evaluate.judge import outputs, row_of, truth_on_grid
