@@ -16,7 +16,7 @@ COMMANDS = {
     "evaluate": ("training.evaluate.command", "judge a run on patients it has never seen: tables, ROC, examples"),
     "ablate": ("training.ablate", "the sixteen settings of the ablation study, resumable, beside the published table"),
     "export": ("training.export", "write a run as a MONAI Bundle that the node loads"),
-    "generalise": ("training.generalise", "one site trained, other sites tested: what falls, and what brings it back"),
+    "generalise": ("training.generalise.command", "one site trained, other sites tested: what falls, and what brings it back"),
 }
 """Each module has `add_arguments(parser)` and `run(chosen) -> int`."""
 
