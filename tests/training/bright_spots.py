@@ -34,7 +34,7 @@ class BrightSpots(torch.nn.Module):
 
 
 def predictor(reads: str, decision: Decision = RULE, *, limit: float | None = None) -> Predictor:
-    limit = (3.0 if reads == "radiograph" else 0.5) if limit is None else limit
+    limit = (4.6 if reads == "radiograph" else 0.5) if limit is None else limit
     identity = ModelIdentity("tests", "spots", "1", "0" * 64, "2.25.1")
     requirements = Requirements(reads=reads)
     bundle = Bundle(identity, reads, requirements, SIZE, decision, BrightSpots(limit))

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from training.evaluate.cases import Case, Load
     from training.records import Record
 
-BINS = 256
-"""Bins of the histograms of the pixels' probability."""
+BINS, LOGITS = 2048, 40.0
+"""Bins of the histograms of pixels, over logits from - to + this: probabilities would fall together near 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Output:
 
 @dataclass
 class PixelHistogram:
-    """Pixels of the network's grid by their probability, those of true masks and the others: for an AUC over pixels."""
+    """Pixels of the network's grid by their logit, those of true masks and the others: for an AUC over pixels."""
 
     positives_K: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
     negatives_K: NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, dtype=np.int64))
@@ -55,7 +55,7 @@ class PixelHistogram:
         if truth_ZHW is None:
             return
         rows, columns = output.prepared.box.window
-        place = (output.logits_ZHW[:, rows, columns].sigmoid().numpy() * BINS).astype(np.int64).clip(0, BINS - 1)
+        place = ((output.logits_ZHW[:, rows, columns].numpy() / LOGITS + 1) * (BINS / 2)).astype(np.int64).clip(0, BINS - 1)
         true = truth_ZHW[:, rows, columns]
         self.positives_K += np.bincount(place[true], minlength=BINS)
         self.negatives_K += np.bincount(place[~true], minlength=BINS)
