@@ -119,7 +119,7 @@ def _plane(ds: Dataset) -> nifti.Plane:
             raise ValueError(f"{keyword} has {len(values)} values")
         numbers.append(values)
     position, orientation, spacing = numbers
-    return nifti.Plane(position, orientation, spacing)  # type: ignore[arg-type] # the counts were checked above
+    return nifti.Plane(position, orientation, spacing)
 
 
 def _labelled(records: list[Record], masks: list[tuple[str, Path]], unlabelled: str) -> tuple[list[Record], list[Problem]]:

@@ -28,7 +28,7 @@ def with_truth(records: Iterable[Record], folder: Path) -> list[Record]:
     table = folder / TRUTH
     if not table.is_file():
         return list(records)
-    rows = {row["image_id"]: row for row in read_rows(table, ("image_id", "site", "size", "tube"))}
+    rows = {row["image_id"]: row for row in read_rows(table, ("image_id", "label", "site", "size", "tube"))}
     told = []
     for record in records:
         row = rows.get(record.image_id) or rows.get(record.series_id)
@@ -36,6 +36,8 @@ def with_truth(records: Iterable[Record], folder: Path) -> list[Record]:
             told.append(record)
             continue
         extra = record.extra | {name: row[name] for name in ("posture", "side", "depth_mm", "confounders", "seed") if row[name]}
+        if record.label is None and row["label"] == "0":  # a CT series without any mask: there is nothing to draw
+            record = replace(record, label=0, masked=True)  # noqa: PLW2901 - the same record, told more
         told.append(replace(record, site=row["site"], size=row["size"], tube=row["tube"] == "1", simulated=True, extra=extra))
     return told
 

@@ -31,9 +31,9 @@ UNREADABLE = (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages
 class Plane:
     """Where a slice's pixels are: centre of the first one (LPS, mm), directions along a row and down a column, (row, column) spacing."""
 
-    position_mm: tuple[float, float, float]
-    orientation: tuple[float, float, float, float, float, float]
-    pixel_spacing_mm: tuple[float, float]
+    position_mm: tuple[float, ...]
+    orientation: tuple[float, ...]
+    pixel_spacing_mm: tuple[float, ...]
 
     def points_mm(self, shape: tuple[int, int]) -> NDArray[np.float64]:
         """LPS coordinates of all pixel centres, of shape (rows, columns, 3)."""
