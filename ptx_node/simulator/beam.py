@@ -39,7 +39,7 @@ class Beam:
         """As this patient's radiographer stands it; `field_mm` is the picture's width, drawn by chance where not given."""
         rng = patient.rng("beam")
         pa = patient.posture is Posture.UPRIGHT_PA
-        width = field_mm or float(rng.uniform(345, 400)) * (patient.height_cm / 172) ** 0.5 * (1 + 0.003 * (patient.body_mass_index - 24))
+        width = field_mm or float(rng.uniform(352, 412)) * (patient.height_cm / 172) ** 0.5 * (1 + 0.003 * (patient.body_mass_index - 24))
         if field_mm is None and rows < columns:
             width *= columns / rows
         distance = 1670.0 if pa else -float(rng.uniform(900, 1080))

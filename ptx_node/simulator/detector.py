@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.ndimage import gaussian_filter
+
+from ptx_node.simulator.grids import finer, smaller
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,14 +38,12 @@ def expose(projection: Projection, detector: Detector, seed: int) -> NDArray[np.
     rng = np.random.default_rng([seed, 77])
     direct = np.exp(-projection.attenuation_HW)
     by = max(1, projection.attenuation_HW.shape[0] // 64)
-    rows, columns = (size // by * by for size in direct.shape)
-    small = direct[:rows, :columns].reshape(rows // by, by, columns // by, by).mean(axis=(1, 3))
+    small = smaller(direct, by)
     inside = small < 0.5
     wide_px = 45.0 / (projection.pixel_mm * by)
     level = np.minimum(small, 0.25)
     fog = gaussian_filter(np.where(inside, level, 0.3 * level), wide_px) * np.float32(0.35 * detector.scatter) + np.float32(0.002 * detector.scatter)
-    fine = zoom(fog, (direct.shape[0] / fog.shape[0], direct.shape[1] / fog.shape[1]), order=1, mode="nearest", grid_mode=True)
-    signal = direct + fine[: direct.shape[0], : direct.shape[1]]
+    signal = direct + finer(fog, direct.shape)
     blur_px = detector.blur_mm / projection.pixel_mm
     if blur_px > 0.2:
         signal = gaussian_filter(signal, blur_px, truncate=3)

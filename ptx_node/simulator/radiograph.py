@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import zoom
-
 from ptx_node.simulator.anatomy.body import MUSCLE_HU, PLEURA_MM, Body
 from ptx_node.simulator.beam import Beam
+from ptx_node.simulator.grids import finer
 from ptx_node.simulator.chords import Chord
 from ptx_node.simulator.detector import Detector, expose
 from ptx_node.simulator.display import Look, display
 from ptx_node.simulator.splat import Canvas, per_mm
+from ptx_node.simulator.texture import texture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +71,7 @@ def project(patient: Patient, rows: int = 1024, columns: int = 1024, *, field_mm
     for tubes in body.tubes:
         canvas.tubes(tubes)
     attenuation += canvas.picture()
+    attenuation += texture(patient, hollow, attenuation)
     air_mm = finer(air * slant, (rows, columns))
     return Projection(
         attenuation_HW=np.maximum(attenuation, 0),
@@ -80,15 +81,6 @@ def project(patient: Patient, rows: int = 1024, columns: int = 1024, *, field_mm
         pixel_mm=beam.pixel_mm,
         patient=patient,
     )
-
-
-def finer(coarse_HW: Plane, shape: tuple[int, int]) -> Plane:
-    """A coarse picture on the fine grid, linearly; both show the same field."""
-    by = max(1, round(shape[0] / coarse_HW.shape[0]))
-    size = tuple(by * one for one in coarse_HW.shape)
-    fine = zoom(coarse_HW, by, order=1, mode="nearest", grid_mode=True)
-    off = [(have - want) // 2 for have, want in zip(size, shape, strict=True)]
-    return np.ascontiguousarray(fine[off[0] : off[0] + shape[0], off[1] : off[1] + shape[1]])
 
 
 def _chest(body: Body, beam: Beam) -> tuple[Plane, Plane, Plane]:

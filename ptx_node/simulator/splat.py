@@ -63,12 +63,16 @@ class Canvas:
         seen = (np.maximum(column_a, column_b) > -40) & (np.minimum(column_a, column_b) < self.beam.columns + 40)
         seen &= (np.maximum(row_a, row_b) > -40) & (np.minimum(row_a, row_b) < self.beam.rows + 40)
         across = np.stack([-run_r, run_c], axis=1) / np.maximum(shown_px, 1e-3)[:, None]
-        large = 0.5 * (large_a + large_b)
-        half_px, area = self._shadow(tubes, across, large)
+        across[shown_px < 1e-3] = 1, 0
+        large = (0.5 * (large_a + large_b)).astype(np.float32)
+        half_px = self._shadow(tubes, across) * (large / np.float32(self.beam.pixel_mm))[:, None]
+        area = np.pi * tubes.half_S2[:, 0] * tubes.half_S2[:, 1]
         length = np.linalg.norm(tubes.end_S3 - tubes.start_S3, axis=1)
         mass = length * (large / np.float32(self.beam.pixel_mm)) ** 2  # times area times attenuation: per pixel
-        number = np.maximum(1, np.ceil(np.maximum(shown_px, 0.5 * length / self.beam.pixel_mm) / _SPACING_PX)).astype(np.int32)
-        wide = np.ceil(np.log2(np.maximum(2 * half_px / _SPACING_PX, 1))).astype(np.int32)
+        steep = np.clip((np.abs(tubes.end_S3[:, 1] - tubes.start_S3[:, 1]) / np.maximum(length, 1e-6) - 0.75) / 0.2, 0, 1)
+        half_px[:, 1] *= steep  # along a line that lies flat, one section hides the next
+        number = np.maximum(1, np.ceil(np.maximum(shown_px, 2 * steep * length / self.beam.pixel_mm) / _SPACING_PX)).astype(np.int32)
+        wide = np.ceil(np.log2(np.maximum(2 * half_px[:, 0] / _SPACING_PX, 1))).astype(np.int32)
         for one in np.unique(wide[seen]):
             of = np.flatnonzero(seen & (wide == one))
             self._strips(
@@ -78,15 +82,17 @@ class Canvas:
                 2 ** int(one),
             )
 
-    def _shadow(self, tubes: Tubes, across: Plane, large: Plane) -> tuple[Plane, Plane]:
-        """(half width of the shadow in pixels, area of the section)."""
+    def _shadow(self, tubes: Tubes, across: Plane) -> Plane:
+        """Half extent of each section's shadow in millimetres: across the line's shadow, and along it (for pieces seen end on)."""
         along = tubes.end_S3 - tubes.start_S3
         along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
         second = np.cross(along, tubes.up_S3)
-        reach = [axis[:, 0] * across[:, 0] - axis[:, 2] * across[:, 1] for axis in (tubes.up_S3, second)]  # rows grow downwards
-        half = np.sqrt((tubes.half_S2[:, 0] * reach[0]) ** 2 + (tubes.half_S2[:, 1] * reach[1]) ** 2)
-        half = np.maximum(half, 0.3 * tubes.half_S2.min(axis=1))
-        return half * large / np.float32(self.beam.pixel_mm), np.pi * tubes.half_S2[:, 0] * tubes.half_S2[:, 1]
+        halves = []
+        for c, r in ((across[:, 0], across[:, 1]), (across[:, 1], -across[:, 0])):
+            one, two = (axis[:, 0] * c - axis[:, 2] * r for axis in (tubes.up_S3, second))  # rows grow downwards
+            halves.append(np.sqrt((tubes.half_S2[:, 0] * one) ** 2 + (tubes.half_S2[:, 1] * two) ** 2))
+        halves[0] = np.maximum(halves[0], 0.3 * tubes.half_S2.min(axis=1))
+        return np.stack(halves, axis=1).astype(np.float32)
 
     def _strips(self, tubes: Tubes, line: tuple[Plane, ...], section: tuple[Plane, ...], samples: int) -> None:
         """Pieces whose shadows are about equally wide."""
@@ -101,13 +107,22 @@ class Canvas:
         wall, core, around = per_mm(tubes.hu), per_mm(tubes.core_hu), per_mm(tubes.surround_hu)
         weight = (wall - around) * (area * mass)[:, None] * outer[None, :]
         if np.isfinite(tubes.wall_mm):
-            size = half_px * np.float32(self.beam.pixel_mm)
+            size = half_px[:, 0] * np.float32(self.beam.pixel_mm)
             inner = np.maximum(1 - tubes.wall_mm / size, 0)[:, None]
             hollow = np.sqrt(np.maximum(inner**2 - at[None, :] ** 2, 0))
             hollow = hollow * (inner * np.maximum(1 - tubes.wall_mm / (area / (np.pi * size)), 0)[:, None] / (hollow.sum(axis=1, keepdims=True) + 1e-6))
             weight = weight + (core - wall) * (area * mass)[:, None] * hollow
         weight = (weight / number[:, None]).astype(np.float32)
-        side = at[None, :] * half_px[piece][:, None] if samples > 1 else np.zeros((len(piece), 1), dtype=np.float32)
-        columns = (column[piece] + share * run_c[piece])[:, None] + side * across[piece, 0][:, None]
-        rows = (row[piece] + share * run_r[piece])[:, None] + side * across[piece, 1][:, None]
+        columns = np.repeat((column[piece] + share * run_c[piece])[:, None], samples, axis=1)
+        rows = np.repeat((row[piece] + share * run_r[piece])[:, None], samples, axis=1)
+        if samples > 1:
+            side = at[None, :] * half_px[piece, :1]
+            columns += side * across[piece, :1]
+            rows += side * across[piece, 1:]
+        steep = np.flatnonzero(half_px[piece, 1] > 0.5)
+        if len(steep):  # the section itself is seen: its samples are scattered over it
+            turn = (np.arange(len(steep))[:, None] * 0.7548777 + np.arange(samples)[None, :] * 0.5698403).astype(np.float32)
+            onward = (2 * (turn % 1) - 1) * chord[None, :] * half_px[piece[steep], 1:]
+            columns[steep] += onward * across[piece[steep], 1:]
+            rows[steep] -= onward * across[piece[steep], :1]
         self.spread(columns.ravel(), rows.ravel(), weight[piece].ravel())

@@ -19,6 +19,7 @@ from ptx_node.simulator.anatomy.curves import share_inside
 from ptx_node.simulator.anatomy.heart import Mediastinum
 from ptx_node.simulator.anatomy.pleura import Hemithorax
 from ptx_node.simulator.anatomy.shell import Shell
+from ptx_node.simulator.anatomy.spine import spine
 from ptx_node.simulator.anatomy.vessels import vessels
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def _body(patient: Patient) -> Body:
     build = Build.of(patient)
     mediastinum = Mediastinum.of(build)
     sides = Hemithorax.of(build, mediastinum, LEFT), Hemithorax.of(build, mediastinum, RIGHT)
-    tubes = [*bones(build), *airways(build), vessels(build, sides)]
+    tubes = [*bones(build), *spine(build), *airways(build), vessels(build, sides)]
     sx, sy, sz = build.stretch
     depth = 125.0 + build.fat_mm * 1.2 + build.muscle_mm + (25 if build.breast else 0)
     return Body(

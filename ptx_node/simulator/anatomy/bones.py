@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptx_node.simulator.anatomy.build import LEFT, RIGHT
+from ptx_node.simulator.anatomy.curves import ease
 from ptx_node.simulator.anatomy.pleura import HALF_DEPTH, HALF_WIDTH, MIDDLE_Y, POWER
-from ptx_node.simulator.anatomy.tubes import Course, Kind, Tubes, join, smooth_line
+from ptx_node.simulator.anatomy.tubes import Course, Kind, Tubes, along, join, rounded, smooth_line
 from ptx_node.simulator.patient import Confounder, Posture
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 _ENDS_DEG = (152, 162, 163, 162, 160, 157, 150, 138, 126, 112, 70, 45)
 """How far round each rib's bone goes, from the spine at 0 to the breastbone at 180; the rest is cartilage, which no ray sees."""
-_FALL_MM = (40, 58, 72, 84, 94, 101, 104, 100, 92, 82, 48, 28)
+_FALL_MM = (44, 64, 82, 96, 106, 113, 116, 112, 102, 90, 52, 30)
 _CORTEX_HU, _MARROW_HU = 1050.0, 190.0
 
 
@@ -33,7 +34,7 @@ def bones(build: Build) -> list[Tubes]:
     thin = float(np.clip(1.25 - 0.006 * build.patient.age_years, 0.65, 1.1))
     cortex, marrow = _CORTEX_HU * thin, _MARROW_HU * thin
     return [
-        join(Kind.RIB, list(_ribs(build)), hu=cortex, core_hu=marrow, wall_mm=0.75),
+        join(Kind.RIB, list(_ribs(build)), hu=cortex, core_hu=marrow, wall_mm=1.0),
         join(Kind.CLAVICLE, list(_clavicles(build)), hu=cortex, core_hu=marrow + 120, wall_mm=1.3),
         join(Kind.SCAPULA, list(_scapulae(build)), hu=cortex, core_hu=marrow + 60, wall_mm=0.9),
         join(Kind.HUMERUS, list(_arms(build)), hu=cortex, core_hu=marrow, wall_mm=1.8),
@@ -49,17 +50,17 @@ def _ribs(build: Build) -> Iterator[Course]:
             end = np.deg2rad(_ENDS_DEG[number - 1] + rng.normal(0, 2.5))
             angle = np.linspace(np.deg2rad(7), end, 64)
             share = angle / np.pi
-            z = rib_top(number) + rng.normal(0, 0.8) - slope * _FALL_MM[number - 1] * np.sin(np.pi / 2 * np.minimum(share / 0.9, 1)) ** 1.75
+            z = rib_top(number) + rng.normal(0, 0.8) - slope * _FALL_MM[number - 1] * ease(share, -0.04, 0.96)
             if number == 1:
                 x, y = _first_rib(angle, end)
             else:
                 x, y = _round_the_cage(angle, z)
-            half = np.stack([np.interp(share, (0, 0.1, 0.5, 1), (4.2, 6.0, 6.6, 7.4)), np.full(len(angle), 3.1)], axis=1)
+            half = np.stack([np.interp(share, (0, 0.1, 0.5, 1), (4.2, 6.0, 6.6, 7.4)), np.full(len(angle), 3.5)], axis=1)
             half = half * float(rng.normal(1.0, 0.04)) * (0.93 if build.patient.sex == "F" else 1.04)
             twist = np.interp(share, (0, 0.2, 1), (0.35, 0.1, -0.15))  # the upper edge leans out behind, in front of the side
             outward = np.stack([np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=1)
             up = np.array([0, 0, 1.0]) + twist[:, None] * outward
-            yield Course(np.stack([x, y, z], axis=1) * (side, 1, 1), half, up * (side, 1, 1))
+            yield Course(np.stack([x, y, z], axis=1) * (side, 1, 1), half * rounded(share / share[-1], 0.0, 0.02), up * (side, 1, 1))
 
 
 def _first_rib(angle: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
@@ -87,9 +88,9 @@ def _clavicles(build: Build) -> Iterator[Course]:
     for side in (LEFT, RIGHT):
         own = lift + float(rng.normal(0, 2))
         line = smooth_line((20, -66, 86), (48, -66, 92 + 0.3 * own), (84, -48, 103 + 0.7 * own), (118, -14, 116 + own), (148, 4, 120 + own))
-        share = np.linspace(0, 1, len(line))
+        share = along(line)
         half = np.stack([np.interp(share, (0, 0.08, 0.3, 0.7, 1), (9, 7.2, 5.6, 5.6, 7.6)), np.interp(share, (0, 0.6, 1), (5.5, 5.2, 4.6))], axis=1)
-        yield Course(line * (side, 1, 1), half)
+        yield Course(line * (side, 1, 1), half * rounded(share, 0.05, 0.05))
 
 
 def _scapulae(build: Build) -> Iterator[Course]:
@@ -110,10 +111,10 @@ def _scapulae(build: Build) -> Iterator[Course]:
         coracoid = smooth_line((147 + 0.4 * out, 26, 102), (143 + 0.4 * out, 8, 106), (140 + 0.4 * out, -10, 98))
         mirror = (side, 1, 1)
         yield Course(medial * mirror, np.array((1.6, 1.6)))
-        yield Course(lateral * mirror, np.stack([np.linspace(5.5, 2.6, len(lateral))] * 2, axis=1))
+        yield Course(lateral * mirror, np.interp(along(lateral), (0, 0.12, 0.3, 1), (13, 8, 4.5, 2.4))[:, None] * (1, 0.7) * rounded(along(lateral), 0.04, 0.02))
         yield Course(upper * mirror, np.array((1.8, 1.8)))
-        yield Course(ridge * mirror, np.stack([np.linspace(2.5, 6.5, len(ridge)), np.linspace(3, 7, len(ridge))], axis=1))
-        yield Course(coracoid * mirror, np.array((5.0, 5.0)))
+        yield Course(ridge * mirror, np.stack([np.linspace(1.5, 6.5, len(ridge)), np.linspace(2, 6, len(ridge))], axis=1) * rounded(along(ridge), 0, 0.06))
+        yield Course(coracoid * mirror, np.array((5.0, 5.0)) * rounded(along(coracoid), 0, 0.15))
         yield from _blade(medial, lateral, side)
 
 
@@ -132,8 +133,8 @@ def _arms(build: Build) -> Iterator[Course]:
     for side in (LEFT, RIGHT):
         away = float(rng.normal(0, 6))
         line = smooth_line((176, 12, 100), (184, 10, 84), (193 + 0.3 * away, 8, 50), (204 + away, 4, -40), (214 + 2 * away, 0, -130))
-        share = np.linspace(0, 1, len(line))
-        half = np.interp(share, (0, 0.1, 0.25, 0.4, 1), (19, 23, 20, 13, 11.5))
+        share = along(line)
+        half = np.interp(share, (0, 0.1, 0.25, 0.4, 1), (22, 23, 20, 13, 11.5)) * rounded(share, 0.085, 0.0)[:, 0]
         yield Course(line * (side, 1, 1), np.stack([half, half], axis=1))
 
 

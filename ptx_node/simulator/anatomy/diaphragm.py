@@ -40,7 +40,7 @@ class Dome:
         sulcus = 0.0
         if air is not None and not build.upright:
             sulcus = min(42.0, 10 + 0.55 * air.depth_mm)
-        steep = rng.uniform(50, 64) * (0.75 if tension else 1.0)
+        steep = rng.uniform(42, 56) * (0.75 if tension else 1.0)
         return cls(side, build.dome_mm[side], float(steep), float(sulcus), (float(rng.uniform(0, 6)), float(rng.uniform(0.5, 2.0))))
 
     def height(self, x: Plane, y: Plane) -> Plane:

@@ -59,14 +59,14 @@ def chambers(build: Build) -> tuple[Chamber, ...]:
     rng = build.patient.rng("heart")
     wide, aorta = build.heart, build.aorta
     base = 0.5 * (build.dome_mm[RIGHT] + build.dome_mm[LEFT])  # the heart rests on the diaphragm
-    low = base + 34
+    low = base + 29
     apex = float(rng.uniform(-0.42, -0.22))
     jitter = rng.normal(0, 2.0, (12, 2))
     parts = (
-        ("left ventricle", (26, -30, low), (55 * wide, 46, 44), apex),
-        ("right ventricle", (4, -44, low - 4), (46 * wide, 34, 40), 0.0),
+        ("left ventricle", (27, -30, low), (56 * wide, 46, 50), apex),
+        ("right ventricle", (6, -44, low - 4), (46 * wide, 34, 46), 0.0),
         ("right atrium", (-11, -15, low + 16), (31 * wide, 36, 44), 0.0),
-        ("left atrium", (16, 10, low + 48), (33 * wide, 30, 34), 0.0),
+        ("left atrium", (17, 8, low + 44), (35 * wide, 32, 40), -0.12),
         ("pulmonary trunk", (19, -22, 18), (22, 20, 28), -0.1),
         ("ascending aorta", (-9, -18, 34), (22 * aorta, 24 * aorta, 44), 0.0),
         ("superior vena cava", (-16, -8, 50), (13, 15, 60), 0.0),
@@ -111,10 +111,11 @@ class Mediastinum:
             middle, half, meets = part.reach(y, z)
             left = np.where(meets, np.maximum(left, middle + half), left)
             right = np.where(meets, np.minimum(right, middle - half), right)
-        behind = np.clip(1 - ((y - (spine_y(z) + 16)) / 36) ** 2, 0, 1)  # vertebrae with their muscles
-        bone = 27 * np.sqrt(behind)
-        left, right = np.maximum(left, bone), np.minimum(right, -bone)
+        behind = y - (spine_y(z) - 15)  # vertebrae, with the muscles beside them
+        tissue = np.interp(behind, (0, 3, 12, 28, 42, 56), (0, 11, 18, 25, 36, 56))
+        tissue = np.maximum(tissue, np.interp(y, (-100, -70, -45, 0, 20, 45), (9, 3, 4, 11, 14, 12)))  # fat in front, gullet behind
+        left, right = np.maximum(left, tissue), np.minimum(right, -tissue)
         tables = {
-            side: Table(gaussian_filter(edge, 1.1).astype(np.float32), (float(_Y[0]), float(_Z[0])), _STEP) for side, edge in ((LEFT, left), (RIGHT, right))
+            side: Table(gaussian_filter(edge, (1.3, 2.4)).astype(np.float32), (float(_Y[0]), float(_Z[0])), _STEP) for side, edge in ((LEFT, left), (RIGHT, right))
         }
         return cls(tables, parts)

@@ -49,6 +49,8 @@ class Gap:
     hilum: tuple[float, float, float]
     radii: tuple[float, float, float]
     wave: tuple[float, float]
+    lateral: float
+    """Share of the half width from which the gap opens; smaller for larger ones."""
 
     @classmethod
     def of(cls, build: Build, air: PleuralAir, side: int) -> Gap:
@@ -56,15 +58,15 @@ class Gap:
         rng = build.patient.rng(f"gap{side}")
         depth = air.depth_mm / build.stretch[0]
         fallen = float(np.clip((depth - 30) / 55, 0, 1))
-        full, fist = np.array((170.0, 150.0, 215.0)), np.array((52.0, 62.0, 84.0))
+        full, fist = np.array((170.0, 165.0, 215.0)), np.array((52.0, 74.0, 84.0))
         radii = full + (fist - full) * fallen**0.6
         upright = build.patient.posture is not Posture.SUPINE
         if build.patient.posture is Posture.UPRIGHT_PA:
             low = float(np.interp(depth, (3, 12, 25, 45), (95, 30, -60, -170))) + float(rng.normal(0, 12))
-            reach, base = (low, APEX_MM - 4), float(np.interp(depth, (20, 60), (0, 16)))
+            reach, base = (low, APEX_MM - 4), float(np.interp(depth, (32, 70), (0, 16)))
         elif upright:
             low = float(np.interp(depth, (3, 12, 25, 45), (85, 0, -90, -190))) + float(rng.normal(0, 15))
-            reach, base = (low, APEX_MM - 14), float(np.interp(depth, (8, 60), (0, 18)))
+            reach, base = (low, APEX_MM - 14), float(np.interp(depth, (26, 65), (0, 18)))
         else:
             reach, base = (float(np.interp(depth, (3, 20, 45), (-20, 30, 110))), float(rng.uniform(0.3, 0.55))), 0.45 * depth
         return cls(
@@ -75,16 +77,17 @@ class Gap:
             hilum=(side * 36 + build.shift_mm, 8.0, 2.0),
             radii=(float(radii[0]), float(radii[1]), float(radii[2])),
             wave=(float(rng.uniform(0, 6)), float(rng.uniform(0, 6))),
+            lateral=float(np.interp(depth, (10, 30, 60), (0.42, 0.34, 0.15))),
         )
 
-    def width(self, y: Plane, z: Plane) -> Plane:
-        """Distance between chest wall and lung."""
+    def width(self, x: Plane, y: Plane, z: Plane) -> Plane:
+        """Distance between chest wall and lung: upright mostly at the side and over the apex, so that the lung still meets the front."""
         wave = np.float32(1) - np.float32(0.06) * (1 + np.sin(z / np.float32(19) + np.float32(self.wave[0])))
         if self.upright:
             high = ease(z, self.reach[0], self.reach[1])
-            side = np.float32(0.45) + np.float32(0.55) * high  # thinner along the side wall than over the apex
-            back = np.float32(1) - np.float32(0.25) * ease(y, 10, 80)
-            return np.asarray(np.float32(self.depth) * (high * side * wave) * back, dtype=np.float32)
+            side = np.float32(0.40) + np.float32(0.60) * high  # thinner along the side wall than over the apex
+            lateral = ease(np.abs(x) * (1 / HALF_WIDTH(z)), self.lateral, self.lateral + 0.42)
+            return np.asarray((np.float32(self.depth) * (high * side * wave)) * lateral, dtype=np.float32)
         front = ease(y, self.reach[0], -75)
         basal = np.float32(self.reach[1]) + np.float32(1 - self.reach[1]) * ease(z, 60, -80)
         return np.asarray(np.float32(1.3 * self.depth) * (basal * wave) * front, dtype=np.float32)
@@ -166,7 +169,7 @@ class Hemithorax:
         distance, wall = cavity if cavity is not None else self.cavity(x, y, z)
         if self.gap is None:
             return distance
-        distance = np.maximum(distance, wall + self.gap.width(y, z))
+        distance = np.maximum(distance, wall + self.gap.width(x, y, z))
         if self.gap.base > 0.5:
             distance = np.maximum(distance, self._floor(x, y) + self.gap.under(y) - z)
         if self.gap.radii[0] < 169:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from ptx_node.simulator.anatomy.build import Build
     from ptx_node.simulator.anatomy.curves import Plane
 
-_SHOULDER_WIDTH = Curve.through((-200, 0), (20, 0), (45, 60), (80, 164), (100, 184), (120, 182), (134, 150), (146, 100), (162, 62), (240, 58))
-_SHOULDER_DEPTH = Curve.through((-200, 20), (40, 60), (80, 70), (110, 62), (134, 58), (150, 56), (240, 62))
+_SHOULDER_WIDTH = Curve.through((-110, 0), (-60, 60), (-20, 132), (30, 164), (66, 186), (95, 198), (112, 194), (126, 166), (138, 122), (150, 84), (166, 62), (240, 56))
+_SHOULDER_DEPTH = Curve.through((-110, 40), (-20, 80), (40, 90), (80, 90), (110, 80), (134, 66), (150, 56), (240, 60))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Shell:
         shoulder = (x / half) ** 2 + ((y - np.float32(14)) / depth) ** 2
         shoulder = (np.sqrt(shoulder) - 1) * np.minimum(half, depth) + np.maximum(0, np.float32(8) - wide)
         lower = np.maximum(np.float32(88) - z, 0)
-        arm_x = np.abs(x) - (np.float32(190) + np.float32(0.02 * self.arm_out) * lower + np.float32(0.10) * lower)
-        size = np.float32(27 + 0.7 * beside)
+        arm_x = np.abs(x) - (np.float32(184) + np.float32(0.02 * self.arm_out) * lower + np.float32(0.10) * lower)
+        size = np.float32(33 + 0.7 * beside)
         arm = np.sqrt(arm_x**2 + (y - np.float32(8)) ** 2 + np.maximum(z - np.float32(88), 0) ** 2) - size
         return np.asarray(np.minimum(np.minimum(trunk, shoulder), arm), dtype=np.float32)

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     CLAVICLE = "clavicle"
     SCAPULA = "scapula"
     STERNUM = "sternum"
+    SPINE = "spine"
     HUMERUS = "humerus"
     VESSEL = "vessel"
     AIRWAY = "airway"
@@ -103,6 +104,21 @@ def join(kind: Kind, courses: Sequence[Course], **material: float) -> Tubes:
         ends.append(points[1:])
         halves.append(0.5 * (half[1:] + half[:-1]))
     return Tubes(kind, np.concatenate(starts), np.concatenate(ends), np.concatenate(halves), np.concatenate(ups), **material)
+
+
+def along(points_P3: np.ndarray) -> np.ndarray:
+    """Share of the line's length before each point, 0 to 1."""
+    run = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points_P3, axis=0), axis=1))])
+    return np.asarray(run / max(float(run[-1]), 1e-6))
+
+
+def rounded(share: np.ndarray, first: float, last: float) -> np.ndarray:
+    """Factor that closes a tube over these shares of its length at either end, (P, 1)."""
+    size = np.ones(len(share))
+    for inward, length in ((share, first), (1 - share, last)):
+        if length:
+            size *= np.sqrt(np.clip(1 - (1 - np.clip(inward / length, 0, 1)) ** 2, 0.02, 1))
+    return np.asarray(size[:, None])
 
 
 def smooth_line(*points: tuple[float, float, float], steps: int = 24) -> np.ndarray:

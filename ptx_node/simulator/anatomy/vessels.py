@@ -40,7 +40,7 @@ def vessels(build: Build, sides: tuple[Hemithorax, ...]) -> Tubes:
         shift = build.shift_mm
         artery = np.array((x * 38 + 0.8 * shift, 10, 20 if x > 0 else 12))
         vein = np.array((x * 30 + 0.9 * shift, 12, -14))
-        for root, radius, levels in ((artery, 7.4, _LEVELS), (vein, 6.2, _LEVELS)):
+        for root, radius, levels in ((artery, 7.2, _LEVELS), (vein, 6.0, _LEVELS)):
             trees.append(_within(hemithorax, grow(root, _targets(hemithorax, rng, 2**levels), radius * float(rng.normal(1, 0.06)), rng)))
     start, end = np.concatenate([t.start_S3 for t in trees]), np.concatenate([t.end_S3 for t in trees])
     radius = np.concatenate([t.radius_S for t in trees]).astype(np.float32)
@@ -65,43 +65,43 @@ def _targets(hemithorax: Hemithorax, rng: np.random.Generator, number: int) -> n
 
 
 def grow(root: np.ndarray, targets_N3: np.ndarray, radius: float, rng: np.random.Generator) -> Tree:
-    """A tree from `root` to every target; N is a power of two, and every generation halves each group of targets."""
-    groups = targets_N3[None]
-    parent = root.astype(np.float32)[None]
+    """A tree from `root` to every target; N is a power of two, and every generation halves each group of targets.
+
+    Groups are cut across the way to them, so that branches part at sharp angles and run outwards, as vessels do.
+    """
+    groups, parent = targets_N3[None], root.astype(np.float32)[None]
     heading = np.zeros((1, 3), dtype=np.float32)
-    leaves = len(targets_N3)
+    levels = int(np.log2(len(targets_N3)))
     starts, ends, radii = [], [], []
-    level = 0
-    while groups.shape[1] > 1:
-        groups = _halve(groups)
+    for level in range(levels):
+        groups = _halve(groups, parent)
         parent, heading = np.repeat(parent, 2, axis=0), np.repeat(heading, 2, axis=0)
-        inside = groups.shape[1]
-        centre = groups.mean(axis=1)
-        step = centre - parent
-        share = 0.55 if inside > 1 else 1.0
-        child = parent + step * share * rng.uniform(0.8, 1.15, (len(step), 1)).astype(np.float32)
+        step = groups.mean(axis=1) - parent
+        share = min(1.0, 1.5 / (levels - level + 0.5)) if level < levels - 1 else 1.0
+        child = parent + step * share * rng.uniform(0.75, 1.2, (len(step), 1)).astype(np.float32)
         length = np.linalg.norm(child - parent, axis=1, keepdims=True)
-        child += rng.normal(0, 0.07, child.shape).astype(np.float32) * length
-        control = parent + 0.45 * length * heading + 0.10 * (child - parent) if level else 0.5 * (parent + child)
-        size = radius * (inside / leaves) ** (1 / 2.75) * rng.uniform(0.85, 1.12, len(child))
-        before = size * 1.12
+        child += rng.normal(0, 0.09, child.shape).astype(np.float32) * length
+        control = parent + (0.42 * length * heading + 0.08 * (child - parent) if level else 0.5 * (child - parent))
+        size = radius * 0.5 ** ((level + 1) / 2.6) * rng.uniform(0.82, 1.15, len(child))
         points = [_bezier(parent, control, child, t) for t in _BEND]
         for number, (a, b) in enumerate(zip(points[:-1], points[1:], strict=True)):
             starts.append(a)
             ends.append(b)
-            radii.append(before + (size - before) * (number + 0.5) / (len(_BEND) - 1))
+            radii.append(size * (1.15 - 0.15 * number))
         out = child - control
         heading = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-3)
         parent = child
-        level += 1
     return Tree(np.concatenate(starts), np.concatenate(ends), np.concatenate(radii))
 
 
-def _halve(groups_GN3: np.ndarray) -> np.ndarray:
-    """Each group cut in two across its longest extent: (2 G, N / 2, 3)."""
-    axis = groups_GN3.std(axis=1).argmax(axis=1)
-    along = np.take_along_axis(groups_GN3, axis[:, None, None], axis=2)[:, :, 0]
-    order = np.argsort(along, axis=1)
+def _halve(groups_GN3: np.ndarray, parent_G3: np.ndarray) -> np.ndarray:
+    """Each group cut in two along its longest extent across the way from its parent: (2 G, N / 2, 3)."""
+    off = groups_GN3 - parent_G3[:, None]
+    way = off.mean(axis=1, keepdims=True)
+    way /= np.maximum(np.linalg.norm(way, axis=2, keepdims=True), 1e-3)
+    off -= way * (off * way).sum(axis=2, keepdims=True)
+    axis = (off.std(axis=1) * np.array((1.0, 0.85, 1.05), dtype=np.float32)).argmax(axis=1)
+    order = np.argsort(np.take_along_axis(off, axis[:, None, None], axis=2)[:, :, 0], axis=1)
     ordered = np.take_along_axis(groups_GN3, order[:, :, None], axis=1)
     return ordered.reshape(2 * len(groups_GN3), -1, 3)
 
