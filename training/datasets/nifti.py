@@ -35,14 +35,13 @@ class Plane:
     orientation: tuple[float, ...]
     pixel_spacing_mm: tuple[float, ...]
 
-    def points_mm(self, shape: tuple[int, int]) -> NDArray[np.float64]:
-        """LPS coordinates of all pixel centres, of shape (rows, columns, 3)."""
-        along, down = np.array(self.orientation[:3]), np.array(self.orientation[3:])
-        rows, columns = np.arange(shape[0])[:, None, None], np.arange(shape[1])[None, :, None]
-        return np.asarray(
-            np.array(self.position_mm) + columns * self.pixel_spacing_mm[1] * along + rows * self.pixel_spacing_mm[0] * down,
-            dtype=np.float64,
-        )
+    def voxels(self, to_voxel: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Voxel number of the first pixel's centre, and what one column and one row add to it."""
+        turn = to_voxel[:3, :3]
+        first = turn @ np.array(self.position_mm) + to_voxel[:3, 3]
+        column = turn @ np.array(self.orientation[:3]) * self.pixel_spacing_mm[1]
+        row = turn @ np.array(self.orientation[3:]) * self.pixel_spacing_mm[0]
+        return first, column, row
 
 
 def plane_of(extra: Mapping[str, Any]) -> Plane:
@@ -89,12 +88,16 @@ def mask_on_slice(path: Path, plane: Plane, shape: tuple[int, int]) -> NDArray[n
         InputError: as `open_mask`.
     """
     mask = open_mask(path)
-    points_HWx = plane.points_mm(shape)
-    index_HWx = points_HWx @ mask.to_voxel[:3, :3].T + mask.to_voxel[:3, 3]
-    nearest = np.floor(index_HWx + 0.5).astype(np.int64)  # rint would send halves to even voxels
-    inside = np.all((nearest >= 0) & (nearest < mask.voxels_IJK.shape), axis=-1)
+    first, column, row = plane.voxels(mask.to_voxel)
+    inside = np.ones(shape, dtype=np.bool_)
+    numbers = []
+    for axis, length in enumerate(mask.voxels_IJK.shape):
+        along_HW = first[axis] + row[axis] * np.arange(shape[0])[:, None] + column[axis] * np.arange(shape[1])
+        nearest_HW = np.floor(along_HW + 0.5).astype(np.int32)  # rint would send halves to even voxels
+        inside &= (nearest_HW >= 0) & (nearest_HW < length)
+        numbers.append(nearest_HW)
     found = np.zeros(shape, dtype=np.bool_)
-    i, j, k = nearest[inside].T
+    i, j, k = (nearest_HW[inside] for nearest_HW in numbers)
     found[inside] = mask.voxels_IJK[i, j, k]
     return found
 
@@ -106,6 +109,6 @@ def covers(path: Path, plane: Plane, shape: tuple[int, int]) -> bool:
         InputError: as `open_mask`.
     """
     mask = open_mask(path)
-    middle_mm = plane.points_mm(shape)[shape[0] // 2, shape[1] // 2]
-    index = middle_mm @ mask.to_voxel[:3, :3].T + mask.to_voxel[:3, 3]
+    first, column, row = plane.voxels(mask.to_voxel)
+    index = first + column * (shape[1] // 2) + row * (shape[0] // 2)
     return bool(np.all((index > -1) & (index < mask.voxels_IJK.shape)))
