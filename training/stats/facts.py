@@ -16,32 +16,74 @@ STATED_NOT = "not stated"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of finding: its heading, what it means, and whether it makes figures wrong (`serious`) or is only good to know."""
+    """A kind of finding.
+
+    Attributes:
+        title, meaning: what the page says of it.
+        serious: whether it makes figures wrong, or is only good to know.
+        shown: whether the page shows pictures of it.
+    """
 
     title: str
     meaning: str
     serious: bool = True
+    shown: bool = False
 
 
 KINDS: Mapping[str, Kind] = {
     "problem": Kind("Loader problems", "A file or row that the loader left out or doubts."),
     "unreadable": Kind("Unreadable pixels", "The header is fine, the picture or its mask cannot be read."),
-    "same_pixels": Kind("Same pixels", "SHA-256 of the stored values agrees, whatever the file format or lossless compression."),
-    "near_duplicate": Kind("Near duplicates", "The same exposure again: compressed, resized, windowed, mirrored or inverted."),
+    "same_pixels": Kind(
+        "Same pixels",
+        "SHA-256 of the stored values agrees, whatever the file format or lossless compression.",
+        shown=True,
+    ),
+    "near_duplicate": Kind(
+        "Near duplicates",
+        "The same exposure again: compressed, resized, windowed, mirrored or inverted.",
+        shown=True,
+    ),
     "same_sop_instance_uid": Kind("Same SOP Instance UID", "Two files claim to be one instance."),
-    "label_conflict": Kind("Same picture, other label", "One of the two labels is wrong; near duplicates are to be looked at."),
-    "study_conflict": Kind("Same study, other label", "May be true (before and after drainage), or noise.", serious=False),
-    "mask_without_label": Kind("Mask without a positive label", "A mask is drawn where the label is not positive."),
-    "label_without_mask": Kind("Positive label without a mask", "The set draws masks, but this positive has none or an empty one."),
+    "label_conflict": Kind(
+        "Same picture, other label",
+        "One of the two labels is wrong; near duplicates are to be looked at.",
+        shown=True,
+    ),
+    "study_conflict": Kind(
+        "Same study, other label",
+        "May be true (before and after drainage), or noise.",
+        serious=False,
+        shown=True,
+    ),
+    "mask_without_label": Kind(
+        "Mask without a positive label",
+        "A mask is drawn where the label is not positive.",
+        shown=True,
+    ),
+    "label_without_mask": Kind(
+        "Positive label without a mask",
+        "The set draws masks, but this positive has none or an empty one.",
+        shown=True,
+    ),
     "leak": Kind("Both sides of the split", "The same patient, study or picture in two parts makes figures too good."),
     "not_in_split": Kind("Not in the split", "The split does not know the patient or image.", serious=False),
-    "other_view": Kind("Not a frontal view, by its attributes", "A lateral or another view among the frontals."),
+    "other_view": Kind(
+        "Not a frontal view, by its attributes",
+        "A lateral or another view among the frontals.",
+        shown=True,
+    ),
     "may_be_lateral": Kind(
         "May be lateral, by the picture",
         "No bright middle between two dark fields, or halves that do not mirror each other: look at it.",
         serious=False,
+        shown=True,
     ),
-    "may_be_inverted": Kind("May be inverted, by the picture", "It looks like the negative of the set's mean picture.", serious=False),
+    "may_be_inverted": Kind(
+        "May be inverted, by the picture",
+        "It looks like the negative of the set's mean picture.",
+        serious=False,
+        shown=True,
+    ),
     "flat": Kind("Empty pictures", "All pixels have nearly the same value."),
     "no_patient": Kind("No patient", "Patient ID is empty: a split by patient is impossible without a mapping file."),
     "uid": Kind("Invalid UIDs", "Not a UID by PS3.5 section 9.1: dots and digits, no leading zeros, at most 64 characters.", serious=False),

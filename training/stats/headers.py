@@ -61,7 +61,7 @@ def attributes(ds: Dataset) -> dict[str, str]:
         "patient_id": "stated" if text(ds, "PatientID") else "",
         "birth_date": "stated" if text(ds, "PatientBirthDate") else "",
         "study_date": "stated" if text(ds, "StudyDate") else "",
-        "laterality_marker": "stated" if text(ds, "BurnedInAnnotation") else "",
+        "burned_in": "stated" if text(ds, "BurnedInAnnotation") else "",
     }
 
 
