@@ -12,6 +12,7 @@ import numpy as np
 from ptx_node.simulator.anatomy.body import MUSCLE_HU, PLEURA_MM, Body
 from ptx_node.simulator.beam import Beam
 from ptx_node.simulator.grids import finer
+from ptx_node.simulator.shadows import draw_blobs, fold_shadow
 from ptx_node.simulator.chords import Chord
 from ptx_node.simulator.detector import Detector, expose
 from ptx_node.simulator.display import Look, display
@@ -71,7 +72,10 @@ def project(patient: Patient, rows: int = 1024, columns: int = 1024, *, field_mm
     for tubes in body.tubes:
         canvas.tubes(tubes)
     attenuation += canvas.picture()
-    attenuation += texture(patient, hollow, attenuation)
+    attenuation += texture(patient, hollow - air, attenuation)
+    draw_blobs(attenuation, beam, body.blobs, finer(hollow - air, (rows, columns)))
+    for fold in body.folds:
+        attenuation += fold_shadow(beam, fold)
     air_mm = finer(air * slant, (rows, columns))
     return Projection(
         attenuation_HW=np.maximum(attenuation, 0),

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptx_node.simulator.anatomy.airways import airways
+from ptx_node.simulator.anatomy.blobs import bowel_gas
 from ptx_node.simulator.anatomy.bones import bones
 from ptx_node.simulator.anatomy.build import LEFT, RIGHT, Build
+from ptx_node.simulator.anatomy.confounders import extras
 from ptx_node.simulator.anatomy.curves import share_inside
 from ptx_node.simulator.anatomy.heart import Mediastinum
 from ptx_node.simulator.anatomy.pleura import Hemithorax
@@ -23,6 +25,8 @@ from ptx_node.simulator.anatomy.spine import spine
 from ptx_node.simulator.anatomy.vessels import vessels
 
 if TYPE_CHECKING:
+    from ptx_node.simulator.anatomy.blobs import Blob
+    from ptx_node.simulator.anatomy.confounders import Fold
     from ptx_node.simulator.anatomy.curves import Plane
     from ptx_node.simulator.anatomy.tubes import Tubes
     from ptx_node.simulator.patient import Patient
@@ -55,6 +59,8 @@ class Body:
     mediastinum: Mediastinum
     sides: tuple[Hemithorax, Hemithorax]
     tubes: tuple[Tubes, ...]
+    blobs: tuple[Blob, ...]
+    folds: tuple[Fold, ...]
     extent_mm: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
 
     @classmethod
@@ -93,7 +99,16 @@ class Body:
                 hu = hu + pleura * np.float32(MUSCLE_HU - AIR_HU)
                 air = air - pleura
             air_all, lung_all = air_all + air, lung_all + lung
+        for blob in self.blobs:
+            hu = _with_blob(hu, blob, lung_all, blob.share(*(np.asarray(one, dtype=np.float32) for one in (x_mm, y_mm, z_mm)), edge_mm))
         return Solids(hu, air_all, lung_all)
+
+
+def _with_blob(hu: Plane, blob: Blob, lung: Plane, shares: tuple[Plane, Plane]) -> Plane:
+    inside, wall = (share * lung for share in shares) if blob.in_lung else shares
+    if blob.soft:
+        return np.asarray(np.minimum(hu + inside * np.float32(blob.hu - blob.surround_hu), np.maximum(hu, np.float32(MUSCLE_HU))), dtype=np.float32)
+    return np.asarray(hu + inside * (np.float32(blob.hu) - hu) + wall * (np.float32(0) - hu), dtype=np.float32)
 
 
 @lru_cache(maxsize=4)
@@ -101,7 +116,8 @@ def _body(patient: Patient) -> Body:
     build = Build.of(patient)
     mediastinum = Mediastinum.of(build)
     sides = Hemithorax.of(build, mediastinum, LEFT), Hemithorax.of(build, mediastinum, RIGHT)
-    tubes = [*bones(build), *spine(build), *airways(build), vessels(build, sides)]
+    more = extras(build, sides)
+    tubes = [*bones(build), *spine(build), *airways(build), vessels(build, sides), *more.tubes]
     sx, sy, sz = build.stretch
     depth = 125.0 + build.fat_mm * 1.2 + build.muscle_mm + (25 if build.breast else 0)
     return Body(
@@ -111,5 +127,7 @@ def _body(patient: Patient) -> Body:
         mediastinum=mediastinum,
         sides=sides,
         tubes=tuple(one.stretched(build.stretch) for one in tubes),
+        blobs=tuple(one.stretched(build.stretch) for one in (*bowel_gas(build), *more.blobs)),
+        folds=more.folds,
         extent_mm=((-245 * sx, 245 * sx), (-depth * sy, (depth + 4) * sy), (-230 * sz, 210 * sz)),
     )
