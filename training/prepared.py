@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Reads = Literal["radiograph", "ct"]
-VERSION = 2
+VERSION = 3
 CHUNK = 24
 """Records that a process takes at a time: neighbours, so that a CT series' mask is opened once."""
 TODO, DONE, FAILED = 0, 1, 2
@@ -58,6 +58,10 @@ class Prepared:
 
     def __len__(self) -> int:
         return len(self.records)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process maps the arrays again instead of being sent their content."""
+        return _mapped, (self.records, self.boxes, self.problems, self.reads, self.size, self.folder)
 
     def image(self, index: int) -> NDArray[np.float32]:
         """The square, 0..1: brightness, or `HU_RANGE`."""
@@ -114,22 +118,30 @@ def prepare(
     boxes = tuple(Letterbox.fit((rows, columns), size) for rows, columns in index["sources"])
     failed = [record for record, state in zip(records, index["states"], strict=True) if state == FAILED]
     problems = tuple(Problem(record.path, None, reason) for record, reason in zip(failed, index["reasons"], strict=True))
-    images, masks = np.load(place / "images.npy", mmap_mode="r"), np.load(place / "masks.npy", mmap_mode="r")
-    return Prepared(kept, images[: len(kept)], masks[: len(kept)], boxes, problems, reads, size, place)
+    return _mapped(kept, boxes, problems, reads, size, place)
+
+
+def _mapped(
+    records: tuple[Record, ...], boxes: tuple[Letterbox, ...], problems: tuple[Problem, ...], reads: Reads, size: int, place: Path
+) -> Prepared:
+    """With the arrays of a whole folder."""
+    images, masks = (np.load(place / f"{name}.npy", mmap_mode="r")[: len(records)] for name in ("images", "masks"))
+    return Prepared(records, images, masks, boxes, problems, reads, size, place)
 
 
 def digest(records: Sequence[Record], *, size: int, reads: str, handling: Handling) -> str:
-    """SHA-256 over everything that the arrays depend on; a file counts by its name, size and time of change."""
+    """SHA-256 over everything that the arrays depend on; a file counts by its name, size and time of change,
+    not by its folder: a set that was moved is found again."""
     total = hashlib.sha256(json.dumps([VERSION, size, reads, handling.to_json()], sort_keys=True).encode())
     known: dict[str, str] = {}
     for record in records:
+        runs = [words for words in record.masks if words.startswith("rle:")]
         files = [str(record.path), *(words.partition(":")[2] for words in record.masks if not words.startswith("rle:"))]
         for name in files:
             if name not in known:
                 known[name] = _stamp(Path(name))
-        total.update(
-            json.dumps([record.image_id, record.slice_index, record.masked, record.masks, [known[name] for name in files]]).encode()
-        )
+        said = [record.image_id, record.slice_index, record.masked, runs, [known[name] for name in files]]
+        total.update(json.dumps(said).encode())
     return total.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,13 @@ def test_a_second_call_reads_no_file_and_another_handling_size_or_file_is_prepar
     records[0].path.write_bytes(as_file(dx(Place(study=1), size=Size(80, 80))))
     assert (80, 80) == prepare(records, tmp_path / "cache", size=32, processes=1).box(0).source
     assert 3 * len(records) == len(calls)
+
+
+def test_another_process_is_sent_the_place_of_the_arrays_and_not_their_content(tmp_path):
+    found = prepare(radiographs(tmp_path), tmp_path / "cache", size=256, processes=1)
+    sent = pickle.dumps(found)
+    assert len(sent) < found.images_NHW.nbytes / 10
+    np.testing.assert_array_equal(found.images_NHW, pickle.loads(sent).images_NHW)
 
 
 def test_a_killed_preparation_goes_on_where_it_was(tmp_path, monkeypatch):
