@@ -124,9 +124,12 @@ def multiple_instance(patch_logits_B1HW: Tensor, truth: Truth) -> Tensor:
 def log_any(logits_BN: Tensor) -> Tensor:
     """Log(1 - product of (1 - p)): the noisy-or, shape B, exact for near 0 and for near 1."""
     none_B = log_none(logits_BN)
-    # log(1 - e^x) for x < 0: two forms, each where it keeps its digits (Maechler 2012). Both sides of `where` must stay finite.
-    near_B, far_B = none_B.clamp(min=-0.6931, max=-1e-30), none_B.clamp(max=-0.6931)
-    return torch.where(none_B > -0.6931, (-torch.expm1(near_B)).log(), torch.log1p(-far_B.exp()))
+    # log(1 - e^x) for x < 0: two forms, each where it keeps its digits (Maechler 2012), and the sum of p where that is all there is.
+    # Each form gets only what it can bear: what `where` does not choose must be finite too, or the gradient is not.
+    near_B, far_B = none_B.clamp(min=-0.6931, max=-1e-6), none_B.clamp(max=-0.6931)
+    sum_B = functional.logsigmoid(logits_BN).logsumexp(dim=1)
+    either_B = torch.where(none_B > -0.6931, (-torch.expm1(near_B)).log(), torch.log1p(-far_B.exp()))
+    return torch.where(none_B > -1e-6, sum_B, either_B)
 
 
 def log_none(logits_BN: Tensor) -> Tensor:

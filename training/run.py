@@ -206,6 +206,13 @@ def follow(average: nn.Module, network: nn.Module, keep: float) -> None:
                 mean.copy_(value)
 
 
+def forget_statistics(network: nn.Module, average: nn.Module) -> None:
+    """Take batch norm's statistics from the average: a forward pass whose values were not finite has spoilt the network's own."""
+    with torch.no_grad():
+        for value, mean in zip(network.buffers(), average.buffers(), strict=True):
+            value.copy_(mean)
+
+
 def _restore(saved: dict[str, Any], network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer) -> State:
     network.load_state_dict(saved["network"])
     average.load_state_dict(saved["average"])

@@ -23,7 +23,7 @@ from training.losses import total_loss
 from training.networks.build import WEIGHTS, freeze
 from training.parts import divide, open_data, prepare_part
 from training.report import Progress, write_environment
-from training.run import Place, Run, begin, follow
+from training.run import Place, Run, begin, follow, forget_statistics
 from training.settings import load_settings
 from training.validate import Figures, figures_of
 
@@ -118,6 +118,7 @@ def step_on(run: Run, forward: Any, batch: Batch) -> dict[str, float]:
         step = batch.after.step
         follow(run.average, run.network, min(settings.optimiser.ema, step / (step + EMA_RISE)) if settings.optimiser.ema else 0.0)
     else:
+        forget_statistics(run.network, run.average)
         state.skipped, state.bad_in_a_row = state.skipped + 1, state.bad_in_a_row + 1
         if state.bad_in_a_row >= settings.keep.bad_steps:
             raise PermanentError(
