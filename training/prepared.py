@@ -130,8 +130,10 @@ def _mapped(
 
 
 def digest(records: Sequence[Record], *, size: int, reads: str, handling: Handling) -> str:
-    """SHA-256 over everything that the arrays depend on; a file counts by its name, size and time of change,
-    not by its folder: a set that was moved is found again."""
+    """SHA-256 over everything that the arrays depend on.
+
+    A file counts by its name, size and time of change, not by its folder: a set that was moved is found again.
+    """
     total = hashlib.sha256(json.dumps([VERSION, size, reads, handling.to_json()], sort_keys=True).encode())
     known: dict[str, str] = {}
     for record in records:
