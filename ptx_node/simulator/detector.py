@@ -32,6 +32,17 @@ class Detector:
     blur_mm: float = 0.18
     electronic: float = 4.0
 
+    @classmethod
+    def sample(cls, rng: np.random.Generator, *, bedside: bool = False) -> Detector:
+        """A detector by chance. At the bedside: often no grid, and one exposure in six is far too small."""
+        under = bool(rng.random() < (0.16 if bedside else 0.04))
+        return cls(
+            quanta=float(np.exp(rng.normal(np.log(40_000 if bedside else 70_000), 0.4))) * (0.12 if under else 1.0),
+            scatter=float(rng.uniform(0.8, 1.6) if bedside and rng.random() < 0.6 else rng.uniform(0.25, 0.7)),
+            blur_mm=float(rng.uniform(0.12, 0.30)),
+            electronic=float(rng.uniform(2, 6)),
+        )
+
 
 def expose(projection: Projection, detector: Detector, seed: int) -> NDArray[np.float32]:
     """Signal of the detector, (rows, columns), 1 in the open beam."""

@@ -9,8 +9,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from ptx_node.simulator.grids import finer, smaller
+from ptx_node.simulator.overlay import Marker, burn_in
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 
@@ -22,23 +25,53 @@ class Look:
         detail: gain of structures of about 1, 4 and 16 mm.
         latitude: how much of the large differences (lung against mediastinum) is kept; less shows both at once.
         lung, heart: brightness (0 to 1) that lungs and mediastinum are given.
+        borders: share of the picture that collimation blackens at the top, right, bottom and left.
+        markers: letters burned in, as the side marker.
     """
 
     detail: tuple[float, float, float] = (1.3, 1.4, 1.2)
     latitude: float = 0.62
     lung: float = 0.24
     heart: float = 0.90
+    borders: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    markers: tuple[Marker, ...] = ()
 
     @classmethod
     def sample(cls, rng: np.random.Generator, vendor: str = "") -> Look:
-        """A look by chance, near what this vendor does."""
-        del vendor
+        """A look by chance, near what this vendor does: the first known name that stands in `vendor` decides."""
+        taste = next((taste for name, taste in TASTES.items() if name in vendor.lower()), TASTES[""])
+        detail = tuple(float(gain * rng.uniform(0.85, 1.15)) for gain in taste[0])
+        borders = tuple(float(rng.uniform(0.005, 0.06)) if rng.random() < 0.22 else 0.0 for _ in range(4))
+        side = "L" if rng.random() < 0.6 else "R"
+        across = rng.uniform(0.80, 0.93) if side == "L" else rng.uniform(0.06, 0.16)
+        markers = []
+        if rng.random() < 0.8:
+            markers.append(Marker(side, (float(rng.uniform(0.03, 0.16)), float(across)), float(rng.uniform(0.03, 0.055)), bool(rng.random() < 0.4)))
+        if rng.random() < 0.25:
+            words = str(rng.choice(["AP", "PORTABLE", "ERECT", "SUPINE", "PA", "SIMULATED"]))
+            markers.append(Marker(words, (float(rng.uniform(0.01, 0.04)), float(rng.uniform(0.02, 0.7))), float(rng.uniform(0.014, 0.022))))
         return cls(
-            detail=(float(rng.uniform(1.0, 1.8)), float(rng.uniform(1.0, 1.7)), float(rng.uniform(0.95, 1.3))),
-            latitude=float(rng.uniform(0.5, 0.85)),
-            lung=float(rng.uniform(0.15, 0.36)),
-            heart=float(rng.uniform(0.80, 0.94)),
+            detail=(detail[0], detail[1], detail[2]),
+            latitude=float(np.clip(taste[1] * rng.uniform(0.85, 1.2), 0.4, 1)),
+            lung=float(np.clip(taste[2] + rng.normal(0, 0.04), 0.1, 0.45)),
+            heart=float(np.clip(rng.normal(0.885, 0.025), 0.78, 0.95)),
+            borders=(borders[0], borders[1], borders[2], borders[3]),
+            markers=tuple(markers),
         )
+
+
+TASTES: Mapping[str, tuple[tuple[float, float, float], float, float]] = {
+    "fuji": ((1.2, 1.3, 1.1), 0.72, 0.20),
+    "carestream": ((1.5, 1.6, 1.2), 0.55, 0.27),
+    "kodak": ((1.4, 1.4, 1.1), 0.62, 0.25),
+    "agfa": ((1.7, 1.7, 1.3), 0.48, 0.30),
+    "philips": ((1.4, 1.6, 1.35), 0.52, 0.26),
+    "siemens": ((1.25, 1.4, 1.2), 0.62, 0.22),
+    "ge ": ((1.35, 1.35, 1.1), 0.66, 0.24),
+    "canon": ((1.6, 1.4, 1.15), 0.58, 0.24),
+    "": ((1.35, 1.4, 1.2), 0.62, 0.24),
+}
+"""By a part of the vendor's name, in small letters: gains of detail, latitude, brightness of the lungs. Invented, in the manner of each."""
 
 
 def display(signal_HW: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
@@ -47,25 +80,41 @@ def display(signal_HW: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
     fine, middle, coarse, rest = _bands(density)
     body = density[::4, ::4] > 0.7
     centre = float(np.median(rest[::4, ::4][body])) if body.any() else 0.0
-    mixed = look.detail[0] * fine
-    mixed += look.detail[1] * middle
-    mixed += look.detail[2] * coarse
-    mixed += look.latitude * (rest - centre)
-    thorax = mixed[::4, ::4][body] if body.any() else mixed
-    dark, bright = np.percentile(thorax, (8, 88))
+    fine *= np.float32(look.detail[0])
+    middle *= np.float32(look.detail[1])
+    coarse *= np.float32(look.detail[2])
+    rest -= np.float32(centre)
+    rest *= np.float32(look.latitude)
+    mixed = fine + middle
+    mixed += coarse
+    mixed += rest
+    shown = _curve(mixed, mixed[::4, ::4][body] if body.any() else mixed, look)
+    burn_in(shown, look.borders, look.markers)
+    return shown
+
+
+def _curve(mixed_HW: NDArray[np.float32], thorax: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
+    """The window: lungs and mediastinum get the brightness the look asks for, everything beyond fades to black and white."""
+    dark, bright = (float(one) for one in np.percentile(thorax, (8, 88)))
     low, high = np.log(look.lung / (1 - look.lung)), np.log(look.heart / (1 - look.heart))
-    mixed -= dark
-    mixed *= (high - low) / max(1e-3, bright - dark)
-    mixed += low
-    shown = 1 / (1 + np.exp(-np.clip(mixed, -12, 12)))
+    steep = (high - low) / max(1e-3, bright - dark)
+    shown = mixed_HW * np.float32(-steep)
+    shown += np.float32(steep * dark - low)
+    np.clip(shown, -12, 12, out=shown)
+    np.exp(shown, out=shown)
+    shown += np.float32(1)
+    np.reciprocal(shown, out=shown)
     black = 0.03
-    return np.clip((shown - black) / (0.985 - black), 0, 1).astype(np.float32)
+    shown -= np.float32(black)
+    shown *= np.float32(1 / (0.985 - black))
+    return np.clip(shown, 0, 1, out=shown)
 
 
 def _bands(density_HW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
     """Details of about 1, 4 and 16 mm, and what is left."""
     unit = density_HW.shape[0] / 512
-    one = gaussian_filter(density_HW, max(0.6, unit), truncate=3)
-    two = finer(gaussian_filter(smaller(density_HW, 4), unit, truncate=3), density_HW.shape)
-    three = finer(gaussian_filter(smaller(density_HW, 8), 2.2 * unit, truncate=3), density_HW.shape)
+    one = gaussian_filter(density_HW, max(0.6, unit), truncate=2.5)
+    by = max(1, round(2 * unit))
+    two = finer(gaussian_filter(smaller(density_HW, by), 4 * unit / by, truncate=3), density_HW.shape)
+    three = finer(gaussian_filter(smaller(density_HW, 4 * by), 17.6 * unit / (4 * by), truncate=3), density_HW.shape)
     return density_HW - one, one - two, two - three, three

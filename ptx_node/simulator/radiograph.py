@@ -64,10 +64,10 @@ def project(patient: Patient, rows: int = 1024, columns: int = 1024, *, field_mm
         field_mm: width of the picture in the patient's middle plane; by chance where not given.
     """
     body, beam = Body.of(patient), Beam.of(patient, rows, columns, field_mm)
-    coarse = beam.coarser(2)
+    coarse, rough = beam.coarser(2), beam.coarser(max(2, round(2.0 / beam.pixel_mm)))
     air, hollow, loss = _chest(body, coarse)
     slant = coarse.slant()
-    attenuation = finer(loss * slant, (rows, columns)) + finer(_trunk(body, beam.coarser(8)) * beam.coarser(8).slant(), (rows, columns))
+    attenuation = finer(loss * slant, (rows, columns)) + finer(_trunk(body, rough) * rough.slant(), (rows, columns))
     canvas = Canvas(beam)
     for tubes in body.tubes:
         canvas.tubes(tubes)

@@ -75,11 +75,13 @@ class Canvas:
         wide = np.ceil(np.log2(np.maximum(2 * half_px[:, 0] / _SPACING_PX, 1))).astype(np.int32)
         for one in np.unique(wide[seen]):
             of = np.flatnonzero(seen & (wide == one))
+            samples = 2 ** int(one)
+            enough = np.ceil(5 * half_px[of, 0] * half_px[of, 1] / samples).astype(np.int32)
             self._strips(
                 tubes,
-                (column_a[of], row_a[of], run_c[of], run_r[of], number[of]),
+                (column_a[of], row_a[of], run_c[of], run_r[of], np.maximum(number[of], enough)),
                 (across[of], half_px[of], area[of], mass[of]),
-                2 ** int(one),
+                samples,
             )
 
     def _shadow(self, tubes: Tubes, across: Plane) -> Plane:

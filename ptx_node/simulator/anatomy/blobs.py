@@ -78,8 +78,10 @@ def bowel_gas(build: Build) -> list[Blob]:
         at = (float(rng.uniform(46, 78)), float(rng.uniform(-10, 20)), left - 9 - tall - float(rng.uniform(0, 8)))
         level = at[2] - float(rng.uniform(-0.2, 0.5)) * tall if build.upright else None
         found.append(Blob(at, (wide, 0.7 * wide, tall), -1000.0, 40.0, level_z=level))
-    for _ in range(int(rng.integers(0, 9))):
-        size = float(rng.uniform(8, 19))
-        at = (float(rng.normal(75, 40)), float(rng.uniform(-50, 10)), left - 52 - float(rng.exponential(28)))
-        found.append(Blob(at, (size * float(rng.uniform(0.8, 1.5)), size, size), -900.0, 40.0))
+    where = np.array((rng.normal(96, 14), -10, left - rng.uniform(38, 75)))  # the bend of the colon below the spleen
+    for _ in range(int(rng.integers(0, 8))):
+        size = float(rng.uniform(7, 15))
+        at = where + rng.normal(0, (17, 12, 13))
+        if at[2] + size < left - 16:
+            found.append(Blob(tuple(map(float, at)), (size * float(rng.uniform(0.8, 1.5)), 0.8 * size, size), -850.0, 40.0))
     return found

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ptx_node.simulator.anatomy.build import Build
 
-_PLASTIC_HU, _STRIPE_HU, _STEEL_HU = 250.0, 2600.0, 7000.0
+_PLASTIC_HU, _STRIPE_HU, _STEEL_HU = 550.0, 5500.0, 7000.0
 
 
 def devices(build: Build) -> list[Tubes]:
@@ -50,7 +50,7 @@ def _chest_tube(build: Build) -> list[Tubes]:
     hole = len(line) - int(rng.integers(22, 34))
     return [
         join(Kind.CHEST_TUBE, [Course(line, _round(wide))], hu=_PLASTIC_HU, core_hu=-900.0, wall_mm=0.22 * wide, surround_hu=-400.0),
-        join(Kind.CHEST_TUBE, [Course(part, _round(0.55)) for part in (stripe[:hole], stripe[hole + 4 :])], hu=_STRIPE_HU),
+        join(Kind.CHEST_TUBE, [Course(part, _round(0.7)) for part in (stripe[:hole], stripe[hole + 4 :])], hu=_STRIPE_HU),
     ]
 
 
@@ -68,7 +68,7 @@ def _line(build: Build) -> list[Tubes]:
         ((-205.0, 0.0, -60.0), (-178.0, 6.0, 40.0), (-120.0, -10.0, 98.0), (-50.0, -30.0, 100.0), (-22.0, -14.0, 86.0)),
     )[way]
     line = smooth_line(*start, cava, end)
-    return [join(Kind.LINE, [Course(line, _round(0.8 if way == 3 else 1.2))], hu=1500.0, surround_hu=40.0)]
+    return [join(Kind.LINE, [Course(line, _round(0.8 if way == 3 else 1.2))], hu=3000.0, surround_hu=40.0)]
 
 
 def _tracheal_tube(build: Build) -> list[Tubes]:
