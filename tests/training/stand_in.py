@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from ptx_node.model.preprocess import Letterbox
+from training.checkpoint import save_weights
+from training.networks.build import WEIGHTS, build
 from training.records import Record
 from training.run import Place
 from training.settings import Settings
@@ -75,6 +77,15 @@ def train_tiny(folder: Path, *, resume: bool = False, settings: Settings | None 
     """One run on twenty pictures, validated on eight."""
     torch.set_num_threads(1)
     return train(settings or tiny(), [pictures(20)], [pictures(8, first=100)], Place(folder, device="cpu", resume=resume, quiet=True))
+
+
+def untrained_run(folder: Path, settings: Settings) -> None:
+    """What a run leaves of its network, with weights that have learnt nothing."""
+    torch.manual_seed(settings.seed)
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text(settings.to_toml(), "utf-8")
+    (folder / "environment.json").write_text("[]", "utf-8")
+    save_weights(folder / WEIGHTS, build(settings.network).state_dict())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from ptx_node.domain.finding import Outcome
 from ptx_node.model.metadata import Decision
 from tests.training.bright_spots import SIZE, predictor, radiographs, series
 from tests.training.real_formats import write_siim
-from tests.training.stand_in import tiny, train_tiny
+from tests.training.stand_in import tiny, untrained_run
 from training.__main__ import main
 from training.datasets import open_data_set
 from training.evaluate.cases import grouped
@@ -271,7 +271,7 @@ def hospital(tmp_path_factory) -> tuple[Path, Path, Path]:
     write_siim(folder / "data", rows, files=range(2, 42))
     split = draw("by patient", open_data_set("siim", folder / "data").records, seed=3, shares=(0.4, 0.3, 0.3))
     split.save(folder / "split.json")
-    train_tiny(folder / "run")
+    untrained_run(folder / "run", tiny())
     return folder / "data", folder / "split.json", folder / "run"
 
 
@@ -325,7 +325,7 @@ def test_rule_of_other_weights_is_chosen_again(hospital, tmp_path):
 def test_a_classifier_is_judged_without_masks(hospital, tmp_path):
     data, split, _ = hospital
     settings = tiny(network={"kind": "classifier"}, loss={"bce": 0, "dice": 0, "image": 1.0})
-    train_tiny(tmp_path / "run", settings=settings)
+    untrained_run(tmp_path / "run", settings)
     assert 0 == evaluate("--run", tmp_path / "run", "--data", f"siim:{data}", "--split", split, "--out", tmp_path / "out")
     content = json.loads((tmp_path / "out" / "metrics.json").read_text())
     assert ({}, {}) == (content["figures"]["all"]["masks"], content["figures"]["all"]["pixels"])
