@@ -75,8 +75,8 @@ def _toned(images_B1HW: Tensor, settings: Augment, rng: Generator) -> Tensor:
     if settings.gamma:
         images_B1HW = images_B1HW.clamp(min=1e-3) ** _strengths(images_B1HW, -settings.gamma, settings.gamma, rng).exp()
     if settings.curve:
-        bend = _strengths(images_B1HW, -0.6 * settings.curve, 1.2 * settings.curve, rng)
-        bend = bend.clamp(-0.9, 1.9)  # beyond, the curve would fall somewhere
+        bend = _strengths(images_B1HW, -0.8 * settings.curve, 0.9 * settings.curve, rng)
+        bend = bend.clamp(-1.9, 0.95)  # from -2 to 1 it rises everywhere
         images_B1HW = images_B1HW + bend * images_B1HW * (1 - images_B1HW) * (2 * images_B1HW - 1)
     if settings.contrast or settings.brightness:
         gain = _strengths(images_B1HW, -settings.contrast, settings.contrast, rng).exp()
