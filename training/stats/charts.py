@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullLocator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ COLOURS = ("#1f6f8b", "#c9782e", "#6a8f3c", "#8b5a9e", "#7a7a7a")
 """One a data set; told apart by people who do not tell red from green."""
 INK, GRID = "#24323a", "#dfe5e8"
 WIDTH = 5.4
+LEFT = 0.34
+"""Where bars begin: charts under each other line up, and all reach to 100 %."""
 STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "ptx",
@@ -33,7 +36,7 @@ STYLE: Any = {
     "ytick.color": INK,
     "axes.axisbelow": True,
 }
-LONGEST = 30
+LONGEST = 27
 
 
 def colour(place: int) -> str:
@@ -47,8 +50,10 @@ def bars(
     """Share of images a value, one bar a data set; the darker part of a bar is the positives."""
     values = list(table)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.62 + len(values) * (0.16 + 0.17 * len(names))), layout="constrained")
-        axes = figure.add_subplot()
+        top, bottom, line = (0.3 if len(names) > 1 else 0.05), 0.5, 0.14 + 0.17 * len(names)
+        height = top + bottom + len(values) * line
+        figure = Figure(figsize=(WIDTH, height))
+        axes = figure.add_axes((LEFT, bottom / height, 0.97 - LEFT, 1 - (top + bottom) / height))
         thick = 0.78 / len(names)
         for place, name in enumerate(names):
             y = np.arange(len(values)) + (place - (len(names) - 1) / 2) * thick
@@ -58,11 +63,12 @@ def bars(
             if split:
                 axes.barh(y, positive, thick * 0.92, color=colour(place))
         axes.set_yticks(range(len(values)), [_short(value) for value in values])
-        axes.invert_yaxis()
+        axes.set_ylim(len(values) - 0.5, -0.5)
+        axes.set_xlim(0, 100)
         axes.set_xlabel("% of the images" + (", the darker part positive" if split else ""))
         _plain(axes)
         if len(names) > 1:
-            _legend(figure, names)
+            figure.legend(handles=_handles(names), loc="upper left", ncols=min(len(names), 4), frameon=False)
     return svg(figure)
 
 
@@ -83,11 +89,13 @@ def mask_histogram(percent_of: Mapping[str, Sequence[float]]) -> str:
                 axes.axvline(float(np.percentile(values, quantile)), color=colour(place), linestyle=line, linewidth=1.6)
         axes.set_xscale("log")
         axes.set_xlabel("mask, % of the picture (dotted: 5th percentile, dashed: median)")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_ylabel("% of the images with a mask")
         _plain(axes, along="y")
         if len(percent_of) > 1:
-            _legend(figure, list(percent_of))
+            figure.legend(handles=_handles(list(percent_of)), loc="outside upper left", ncols=min(len(percent_of), 4), frameon=False)
     return svg(figure)
 
 
@@ -128,9 +136,8 @@ def _plain(axes: Any, along: str = "x") -> None:
     axes.tick_params(length=0)
 
 
-def _legend(figure: Figure, names: Sequence[str]) -> None:
-    handles = [Patch(color=colour(place), label=name) for place, name in enumerate(names)]
-    figure.legend(handles=handles, loc="outside upper left", ncols=min(len(names), 4), frameon=False)
+def _handles(names: Sequence[str]) -> list[Patch]:
+    return [Patch(color=colour(place), label=name) for place, name in enumerate(names)]
 
 
 def _short(text: str) -> str:

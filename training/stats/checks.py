@@ -126,14 +126,13 @@ def _views(gathered: Gathered) -> Iterator[Finding]:
             yield Finding("other_view", f"view {view or '-'}, orientation {image.facts.attributes.get('orientation') or '-'}", (image,))
         if image.facts.contrast < FLAT:
             continue
-        if image.facts.symmetry < LEAST_SYMMETRY or image.facts.middle < LEAST_MIDDLE:
+        mean = means.get(image.data_set)
+        likeness = 0.0 if mean is None else float(np.corrcoef(gathered.smalls_NHW[image.row].ravel(), mean.ravel())[0, 1])
+        if likeness < INVERTED:
+            yield Finding("may_be_inverted", f"correlation with the set's mean picture {likeness:.2f}", (image,))
+        elif image.facts.symmetry < LEAST_SYMMETRY or image.facts.middle < LEAST_MIDDLE:
             told = f"symmetry {image.facts.symmetry:.2f}, middle {image.facts.middle:.2f} (at least {LEAST_SYMMETRY} and {LEAST_MIDDLE})"
             yield Finding("may_be_lateral", told, (image,))
-        mean = means.get(image.data_set)
-        if mean is not None:
-            likeness = float(np.corrcoef(gathered.smalls_NHW[image.row].ravel(), mean.ravel())[0, 1])
-            if likeness < INVERTED:
-                yield Finding("may_be_inverted", f"correlation with the set's mean picture {likeness:.2f}", (image,))
 
 
 def _patients(images: Iterable[Image]) -> Iterator[Finding]:
@@ -179,7 +178,7 @@ def _labels(alike: Iterable[tuple[Image, ...]]) -> Iterator[Finding]:
 
 
 def _labels_told(group: Sequence[Image]) -> str:
-    return "labels " + ", ".join("unknown" if image.record.label is None else str(image.record.label) for image in group)
+    return ", ".join({1: "pneumothorax", 0: "none", None: "uncertain"}[image.record.label] for image in group)
 
 
 def _leaks(images: Iterable[Image], alike: Iterable[tuple[Image, ...]], part_of: Callable[[Image], str | None]) -> Iterator[Finding]:

@@ -29,13 +29,13 @@ ROWS = 15
 OVERVIEW = (
     ("format", "Format"),
     ("images", "Images"),
-    ("readable", "readable"),
+    ("readable", "\u2003readable"),
     ("series", "Series"),
     ("slices", "CT slices among the images"),
     ("patients", "Patients"),
     ("images_without_patient", "Images without a patient"),
     ("positive", "Images with pneumothorax"),
-    ("positive_patients", "their patients"),
+    ("positive_patients", "\u2003their patients"),
     ("negative", "Images without"),
     ("uncertain", "Images uncertain or not stated"),
     ("several_masks", "Images with several masks"),
@@ -76,6 +76,7 @@ def write_page(path: Path, gathered: Gathered, summary: Mapping[str, Any], found
             sections=[_section(kind, found, names, summary) for kind in KINDS if kind not in {"leak", "not_in_split"} or split],
             batches={name: pictures.batch(pictures.choose(gathered.of(name), seed)) for name in names if gathered.of(name)},
             attributes=_attributes(summary, names, totals),
+            same=_same(summary),
             masks=_mask_figures(gathered, summary),
             completeness=charts.completeness(summary["completeness"], COMPLETENESS),
             completeness_titles=COMPLETENESS,
@@ -104,7 +105,7 @@ def _section(kind: str, found: Sequence[Finding], names: Sequence[str], summary:
 
 
 def _attributes(summary: Mapping[str, Any], names: Sequence[str], totals: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Title, note, figure and table of every attribute that some set states."""
+    """Title, note, figure and table of every attribute that has more than one value."""
     return [
         {
             "key": attribute.key,
@@ -114,8 +115,14 @@ def _attributes(summary: Mapping[str, Any], names: Sequence[str], totals: Mappin
             "figure": charts.bars(summary["counts"][attribute.key], names, totals, split=attribute.key != "label"),
         }
         for attribute in ATTRIBUTES
-        if attribute.key in summary["counts"]
+        if len(summary["counts"].get(attribute.key, ())) > 1
     ]
+
+
+def _same(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """(title, value, note) of attributes that are the same for every image: they need no figure."""
+    counts = summary["counts"]
+    return [(one.title, next(iter(counts[one.key])), one.note) for one in ATTRIBUTES if len(counts.get(one.key, ())) == 1]
 
 
 def _mask_figures(gathered: Gathered, summary: Mapping[str, Any]) -> dict[str, Any] | None:
