@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional
 
+from ptx_node.model.patch_network import log_any
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -119,19 +121,3 @@ def multiple_instance(patch_logits_B1HW: Tensor, truth: Truth) -> Tensor:
     without_mask_B = -log_any(logits_BN)
     drawn_B = truth.known_B | (truth.label_B < 0.5)
     return (torch.where(drawn_B, with_mask_B, without_mask_B) / logits_BN.shape[1]).mean()
-
-
-def log_any(logits_BN: Tensor) -> Tensor:
-    """Log(1 - product of (1 - p)): the noisy-or, shape B, exact for near 0 and for near 1."""
-    none_B = log_none(logits_BN)
-    # log(1 - e^x) for x < 0: two forms, each where it keeps its digits (Maechler 2012), and the sum of p where that is all there is.
-    # Each form gets only what it can bear: what `where` does not choose must be finite too, or the gradient is not.
-    near_B, far_B = none_B.clamp(min=-0.6931, max=-1e-6), none_B.clamp(max=-0.6931)
-    sum_B = functional.logsigmoid(logits_BN).logsumexp(dim=1)
-    either_B = torch.where(none_B > -0.6931, (-torch.expm1(near_B)).log(), torch.log1p(-far_B.exp()))
-    return torch.where(none_B > -1e-6, sum_B, either_B)
-
-
-def log_none(logits_BN: Tensor) -> Tensor:
-    """Log of the product of (1 - p), shape B; below 0."""
-    return -functional.softplus(logits_BN).sum(dim=1)

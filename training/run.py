@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ptx_node.errors import ConfigurationError, StorageFullError
+from ptx_node.model.inference_network import half_precision_pays
 from training.batches import Order, Pool, Position
 from training.checkpoint import LAST, load_checkpoint, save_checkpoint
 from training.networks.build import CONFIG, build
@@ -140,7 +141,7 @@ def begin(settings: Settings, training: Sequence[Prepared], validation: Sequence
         settings=settings,
         place=place,
         device=device,
-        half=settings.optimiser.precision == "bf16" or (settings.optimiser.precision == "auto" and half_pays(device)),
+        half=settings.optimiser.precision == "bf16" or (settings.optimiser.precision == "auto" and half_precision_pays(device)),
         pool=pool,
         judged=judged,
         looked_at=looked_at,
@@ -177,12 +178,6 @@ def open_folder(place: Place, settings: Settings) -> None:
         config.write_text(wanted, encoding="utf-8")
     except OSError as error:
         raise StorageFullError(f"{config}: {error.strerror}. Choose another --out, or free space") from error
-
-
-def half_pays(device: torch.device) -> bool:
-    """Whether bfloat16 is faster here: on GPUs, and on CPUs with instructions for it."""
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return device.type == "cuda" or bool(supported is not None and supported())
 
 
 def make_optimiser(network: nn.Module, settings: Optimiser) -> torch.optim.Optimizer:

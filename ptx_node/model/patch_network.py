@@ -14,11 +14,12 @@ from ptx_node.model.network import PlainLayer, ResidualEncoder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NEAR = -math.log(2)
+NEAR, NEARER = -math.log(2), -1e-6
+"""Logs of a probability of no patch at all, above which log(1 - p) is computed in another form."""
 
 
 class PatchNet(nn.Module):
-    """For answering only; `training.networks.clasegnet` trains the same weights under the same names.
+    """As it answers; `training.networks.clasegnet` trains it.
 
     Args:
         backbone: depth of the residual encoder.
@@ -42,23 +43,38 @@ class PatchNet(nn.Module):
         self.blocks = nn.ModuleList(PlainLayer(*sizes) for sizes in zip(inputs, skips, decoder_channels[:steps], strict=True))
         self.head = nn.Conv2d(decoder_channels[steps - 1], 1, 1)
 
-    def forward(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
-        """(class logits of shape B, mask logits of shape B1HW): the map of patches brought to the input's size."""
+    def patches(self, image_B1HW: Tensor) -> Tensor:
+        """Logits of the patches, (B, 1, H / patch, W / patch)."""
         features = self.encoder(image_B1HW)
         x_BCHW = features[-1]
         for block, skip in zip(self.blocks, features[-2::-1], strict=False):
             x_BCHW = block.convs(torch.cat([skip, block.upsample(x_BCHW)], dim=1))  # type: ignore[operator]  # PlainLayer's two halves
-        map_B1hw = self.head(x_BCHW).float()
+        logits_B1hw: Tensor = self.head(x_BCHW).float()
+        return logits_B1hw
+
+    def forward(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
+        """(class logits of shape B, mask logits of shape B1HW): the map of patches brought to the input's size."""
+        map_B1hw = self.patches(image_B1HW)
         mask_logits_B1HW = functional.interpolate(map_B1hw, size=image_B1HW.shape[2:], mode="bilinear", align_corners=False)
-        return _class_logit(map_B1hw, self.score), mask_logits_B1HW
+        return class_logit(map_B1hw, self.score), mask_logits_B1HW
 
 
-def _class_logit(map_B1hw: Tensor, score: str) -> Tensor:
+def class_logit(map_B1hw: Tensor, score: Literal["noisy_or", "max"]) -> Tensor:
     """Of the surest patch, or of the noisy-or in log space: ranks stay apart where the probability rounds to 1."""
     logits_BN = map_B1hw.flatten(1)
-    if score == "max":
-        return logits_BN.amax(dim=1)
-    none_B = -functional.softplus(logits_BN).sum(dim=1)
-    # log(1 - e^x) for x < 0 in two forms, each where it keeps its digits.
-    near_B, far_B = none_B.clamp(min=NEAR, max=-1e-30), none_B.clamp(max=NEAR)
-    return torch.where(none_B > NEAR, (-torch.expm1(near_B)).log(), torch.log1p(-far_B.exp())) - none_B
+    return logits_BN.amax(dim=1) if score == "max" else log_any(logits_BN) - log_none(logits_BN)
+
+
+def log_none(logits_BN: Tensor) -> Tensor:
+    """Log of the product of (1 - p), shape B; below 0."""
+    return -functional.softplus(logits_BN).sum(dim=1)
+
+
+def log_any(logits_BN: Tensor) -> Tensor:
+    """Log of 1 - product of (1 - p): the noisy-or, shape B, exact near 0 and near 1, and so are its gradients."""
+    none_B = log_none(logits_BN)
+    # log(1 - e^x) for x < 0: two forms, each where it keeps its digits (Maechler 2012), and the sum of p where that is all there is.
+    # Each form gets only what it can bear: what `where` does not choose must be finite too, or the gradient is not.
+    near_B, far_B = none_B.clamp(min=NEAR, max=NEARER), none_B.clamp(max=NEAR)
+    either_B = torch.where(none_B > NEAR, (-torch.expm1(near_B)).log(), torch.log1p(-far_B.exp()))
+    return torch.where(none_B > NEARER, functional.logsigmoid(logits_BN).logsumexp(dim=1), either_B)

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from training.losses import Truth, cross_entropy, log_any, lovasz_hinge, multiple_instance, soft_dice, soft_jaccard, total_loss
+from ptx_node.model.patch_network import log_any
+from training.losses import Truth, cross_entropy, lovasz_hinge, multiple_instance, soft_dice, soft_jaccard, total_loss
 from training.settings import Loss
 
 

@@ -16,9 +16,10 @@ from safetensors.torch import save_file
 from ptx_node.errors import ConfigurationError, ModelError
 from ptx_node.model.bundle import load_bundle, save_bundle
 from ptx_node.model.network import AtrousCentre, PneumothoraxNet, Recalibration, ResidualEncoder
+from ptx_node.model.patch_network import class_logit
 from training.losses import Truth, total_loss
 from training.networks.build import build, freeze, joint_arguments, load_encoder
-from training.networks.clasegnet import ClaSegNet, class_logit
+from training.networks.clasegnet import ClaSegNet
 from training.settings import Loss, Network
 
 SMALL = (16, 16, 8, 8, 8)

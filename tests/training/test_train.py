@@ -19,7 +19,9 @@ import torch
 from safetensors.torch import load_file
 
 from ptx_node.errors import ConfigurationError, PermanentError, StorageFullError
+from tests.training.real_formats import write_siim
 from tests.training.stand_in import InMemory, pictures, tiny, train_tiny
+from training.__main__ import main
 from training.batches import Order, Pool, Position, batches
 from training.checkpoint import LAST, LOG, load_checkpoint, save_checkpoint
 from training.networks.build import WEIGHTS, load_run
@@ -299,3 +301,31 @@ def test_a_run_ends_with_its_time(tmp_path: Path) -> None:
     assert 0.02 <= summary["minutes"] + 0.005
     assert time.monotonic() - start < 60
     assert summary["best"]["epoch"] >= 1
+
+
+def test_the_command_trains_from_files_and_refuses_what_it_should(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A SIIM-ACR tree, a split, a run, its resume; an unknown setting is one line with file and key."""
+    mask = "100 60 5 8 10 40"
+    write_siim(tmp_path / "siim", [(number, mask if number % 4 < 2 else "-1") for number in range(24)], files=range(24))
+    data = ["--data", f"siim:{tmp_path / 'siim'}"]
+    assert 0 == main(["split", *data, "--out", str(tmp_path / "split.json"), "--shares", "0.5", "0.5", "0"])
+    (tmp_path / "tiny.toml").write_text(tiny(stages=[{"epochs": 1, "rate_from": 1e-3, "rate_to": 1e-4}]).to_toml())
+    words = [
+        "train",
+        "--config",
+        str(tmp_path / "tiny.toml"),
+        *data,
+        "--split",
+        str(tmp_path / "split.json"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    words += ["--device", "cpu", "--torch-threads", "1", "--set", "optimiser.batch=2"]
+    assert 0 == main(words)
+    assert (tmp_path / "split.json").read_bytes() == (tmp_path / "run" / "split.json").read_bytes()
+    assert 0 == main([*words, "--resume"])
+    assert 2 == main(words)
+    assert 2 == main([*words, "--set", "optimiser.bach=2"])
+    errors = capsys.readouterr().err.splitlines()
+    assert any("Give --resume" in line for line in errors)
+    assert any("tiny.toml: optimiser.bach is not a setting; did you mean batch?" in line for line in errors)
