@@ -53,7 +53,9 @@ def expose(projection: Projection, detector: Detector, seed: int) -> NDArray[np.
     inside = small < 0.5
     wide_px = 45.0 / (projection.pixel_mm * by)
     level = np.minimum(small, 0.25)
-    fog = gaussian_filter(np.where(inside, level, 0.3 * level), wide_px) * np.float32(0.35 * detector.scatter) + np.float32(0.002 * detector.scatter)
+    fog = gaussian_filter(np.where(inside, level, 0.3 * level), wide_px) * np.float32(0.35 * detector.scatter) + np.float32(
+        0.002 * detector.scatter
+    )
     signal = direct + finer(fog, direct.shape)
     blur_px = detector.blur_mm / projection.pixel_mm
     if blur_px > 0.2:

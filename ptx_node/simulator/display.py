@@ -30,7 +30,7 @@ class Look:
     """
 
     detail: tuple[float, float, float] = (1.3, 1.4, 1.2)
-    latitude: float = 0.62
+    latitude: float = 0.52
     lung: float = 0.24
     heart: float = 0.90
     borders: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
@@ -46,13 +46,15 @@ class Look:
         across = rng.uniform(0.80, 0.93) if side == "L" else rng.uniform(0.06, 0.16)
         markers = []
         if rng.random() < 0.8:
-            markers.append(Marker(side, (float(rng.uniform(0.03, 0.16)), float(across)), float(rng.uniform(0.03, 0.055)), bool(rng.random() < 0.4)))
+            markers.append(
+                Marker(side, (float(rng.uniform(0.03, 0.16)), float(across)), float(rng.uniform(0.03, 0.055)), bool(rng.random() < 0.4))
+            )
         if rng.random() < 0.25:
             words = str(rng.choice(["AP", "PORTABLE", "ERECT", "SUPINE", "PA", "SIMULATED"]))
             markers.append(Marker(words, (float(rng.uniform(0.01, 0.04)), float(rng.uniform(0.02, 0.7))), float(rng.uniform(0.014, 0.022))))
         return cls(
             detail=(detail[0], detail[1], detail[2]),
-            latitude=float(np.clip(taste[1] * rng.uniform(0.85, 1.2), 0.4, 1)),
+            latitude=float(np.clip(taste[1] * rng.uniform(0.7, 1.05), 0.35, 1)),
             lung=float(np.clip(taste[2] + rng.normal(0, 0.04), 0.1, 0.45)),
             heart=float(np.clip(rng.normal(0.885, 0.025), 0.78, 0.95)),
             borders=(borders[0], borders[1], borders[2], borders[3]),
@@ -95,7 +97,7 @@ def display(signal_HW: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
 
 def _curve(mixed_HW: NDArray[np.float32], thorax: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
     """The window: lungs and mediastinum get the brightness the look asks for, everything beyond fades to black and white."""
-    dark, bright = (float(one) for one in np.percentile(thorax, (8, 88)))
+    dark, bright = (float(one) for one in np.percentile(thorax, (8, 76)))
     low, high = np.log(look.lung / (1 - look.lung)), np.log(look.heart / (1 - look.heart))
     steep = (high - low) / max(1e-3, bright - dark)
     shown = mixed_HW * np.float32(-steep)

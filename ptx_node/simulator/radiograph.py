@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from ptx_node.simulator.anatomy.body import MUSCLE_HU, PLEURA_MM, Body
 from ptx_node.simulator.beam import Beam
-from ptx_node.simulator.grids import finer
-from ptx_node.simulator.shadows import draw_blobs, fold_shadow
 from ptx_node.simulator.chords import Chord
 from ptx_node.simulator.detector import Detector, expose
 from ptx_node.simulator.display import Look, display
+from ptx_node.simulator.grids import finer
+from ptx_node.simulator.shadows import draw_blobs, fold_shadow
 from ptx_node.simulator.splat import Canvas, per_mm
 from ptx_node.simulator.texture import texture
 
@@ -61,6 +62,9 @@ def project(patient: Patient, rows: int = 1024, columns: int = 1024, *, field_mm
     """Rays through this patient.
 
     Args:
+        patient: who stands or lies in the beam.
+        rows: of the picture.
+        columns: of the picture.
         field_mm: width of the picture in the patient's middle plane; by chance where not given.
     """
     body, beam = Body.of(patient), Beam.of(patient, rows, columns, field_mm)

@@ -112,7 +112,9 @@ class Canvas:
             size = half_px[:, 0] * np.float32(self.beam.pixel_mm)
             inner = np.maximum(1 - tubes.wall_mm / size, 0)[:, None]
             hollow = np.sqrt(np.maximum(inner**2 - at[None, :] ** 2, 0))
-            hollow = hollow * (inner * np.maximum(1 - tubes.wall_mm / (area / (np.pi * size)), 0)[:, None] / (hollow.sum(axis=1, keepdims=True) + 1e-6))
+            hollow = hollow * (
+                inner * np.maximum(1 - tubes.wall_mm / (area / (np.pi * size)), 0)[:, None] / (hollow.sum(axis=1, keepdims=True) + 1e-6)
+            )
             weight = weight + (core - wall) * (area * mass)[:, None] * hollow
         weight = (weight / number[:, None]).astype(np.float32)
         columns = np.repeat((column[piece] + share * run_c[piece])[:, None], samples, axis=1)

@@ -18,6 +18,7 @@ def texture(patient: Patient, lung_mm_HW: Plane, attenuation_HW: Plane) -> Plane
     """Attenuation to add, drawn from the patient's seed, the same on any grid as far as the grid can show it.
 
     Args:
+        patient: whose seed it is.
         lung_mm_HW: way of the rays through lung, on a grid that may be coarser.
         attenuation_HW: so far; its shape is the result's.
     """
@@ -36,4 +37,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, ...], grain: float, cells
     rows, columns = ((np.arange(size) * (cells / max(shape))) for size in shape)
     low_r, low_c = rows.astype(np.int32), columns.astype(np.int32)
     tall = drawn[low_r % cells] + (rows - low_r).astype(np.float32)[:, None] * (drawn[(low_r + 1) % cells] - drawn[low_r % cells])
-    return np.asarray(tall[:, low_c % cells] + (columns - low_c).astype(np.float32) * (tall[:, (low_c + 1) % cells] - tall[:, low_c % cells]), dtype=np.float32)
+    return np.asarray(
+        tall[:, low_c % cells] + (columns - low_c).astype(np.float32) * (tall[:, (low_c + 1) % cells] - tall[:, low_c % cells]),
+        dtype=np.float32,
+    )

@@ -25,7 +25,10 @@ def airways(build: Build) -> list[Tubes]:
     right = smooth_line(carina, (low - 14, 21, 30), (low - 28, 20, 12), (low - 36, 16, -8))
     left = smooth_line(carina, (low + 18, 22, 30), (low + 36, 24, 16), (low + 48, 24, 4))
     upper = smooth_line((low - 16, 21, 29), (low - 32, 20, 28), (low - 46, 14, 36))
-    main = [Course(trachea, np.array((wide, wide))), *(Course(line, np.stack([np.linspace(0.78, 0.55, len(line)) * wide] * 2, axis=1)) for line in (right, left))]
+    main = [
+        Course(trachea, np.array((wide, wide))),
+        *(Course(line, np.stack([np.linspace(0.78, 0.55, len(line)) * wide] * 2, axis=1)) for line in (right, left)),
+    ]
     lobar = [Course(upper, np.array((3.8, 3.8)))]
     for side in (RIGHT, LEFT):
         for _ in range(5):

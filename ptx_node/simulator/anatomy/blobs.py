@@ -37,7 +37,7 @@ class Blob:
         """From template to patient millimetres."""
         centre, radii = np.array(self.centre) * by, np.array(self.radii) * by
         level = None if self.level_z is None else self.level_z * by[2]
-        return replace(self, centre=tuple(map(float, centre)), radii=tuple(map(float, radii)), level_z=level)
+        return replace(self, centre=three(centre), radii=three(radii), level_z=level)
 
     def radius(self, x: Plane, y: Plane, z: Plane) -> Plane:
         """0 in the middle, 1 on the surface."""
@@ -61,11 +61,19 @@ class Blob:
     def way(self, x: Plane, z: Plane, grow_mm: float = 0.0) -> Plane:
         """Millimetres of depth inside (weighted, for a soft one) along the lines that cross its middle plane at (x, z)."""
         rx, ry, rz = (size + grow_mm for size in self.radii)
-        left = np.maximum(1 - ((x - np.float32(self.centre[0])) / np.float32(rx)) ** 2 - ((z - np.float32(self.centre[2])) / np.float32(rz)) ** 2, 0)
+        left = np.maximum(
+            1 - ((x - np.float32(self.centre[0])) / np.float32(rx)) ** 2 - ((z - np.float32(self.centre[2])) / np.float32(rz)) ** 2, 0
+        )
         way = np.float32(4 / 3 * ry) * left**1.5 if self.soft else np.float32(2 * ry) * np.sqrt(left)
         if self.level_z is not None:
             way = way * np.clip(np.float32(0.5) + (z - np.float32(self.level_z)) / np.float32(0.5), 0, 1)
         return np.asarray(way, dtype=np.float32)
+
+
+def three(point: Plane) -> tuple[float, float, float]:
+    """x, y and z of one point as plain numbers."""
+    x, y, z = (float(one) for one in point)
+    return x, y, z
 
 
 def bowel_gas(build: Build) -> list[Blob]:
@@ -81,7 +89,7 @@ def bowel_gas(build: Build) -> list[Blob]:
     where = np.array((rng.normal(96, 14), -10, left - rng.uniform(38, 75)))  # the bend of the colon below the spleen
     for _ in range(int(rng.integers(0, 8))):
         size = float(rng.uniform(7, 15))
-        at = where + rng.normal(0, (17, 12, 13))
-        if at[2] + size < left - 16:
-            found.append(Blob(tuple(map(float, at)), (size * float(rng.uniform(0.8, 1.5)), 0.8 * size, size), -850.0, 40.0))
+        loop = where + rng.normal(0, (17, 12, 13))
+        if loop[2] + size < left - 16:
+            found.append(Blob(three(loop), (size * float(rng.uniform(0.8, 1.5)), 0.8 * size, size), -850.0, 40.0))
     return found

@@ -83,6 +83,7 @@ class Body:
             edge_mm: width of the step at each surface, about the distance of the points.
         """
         x, y, z = self.template(x_mm, y_mm, z_mm)
+        sx, sy, sz = self.build.stretch
         hu = np.float32(AIR_HU) + share_inside(self.shell.skin(x, y, z), edge_mm) * np.float32(FAT_HU - AIR_HU)
         hu = hu + share_inside(self.shell.muscle(x, y, z), edge_mm) * (np.float32(MUSCLE_HU) - hu)
         air_all, lung_all = np.zeros_like(hu), np.zeros_like(hu)
@@ -100,14 +101,16 @@ class Body:
                 air = air - pleura
             air_all, lung_all = air_all + air, lung_all + lung
         for blob in self.blobs:
-            hu = _with_blob(hu, blob, lung_all, blob.share(*(np.asarray(one, dtype=np.float32) for one in (x_mm, y_mm, z_mm)), edge_mm))
+            hu = _with_blob(hu, blob, lung_all, blob.share(x * np.float32(sx), y * np.float32(sy), z * np.float32(sz), edge_mm))
         return Solids(hu, air_all, lung_all)
 
 
 def _with_blob(hu: Plane, blob: Blob, lung: Plane, shares: tuple[Plane, Plane]) -> Plane:
     inside, wall = (share * lung for share in shares) if blob.in_lung else shares
     if blob.soft:
-        return np.asarray(np.minimum(hu + inside * np.float32(blob.hu - blob.surround_hu), np.maximum(hu, np.float32(MUSCLE_HU))), dtype=np.float32)
+        return np.asarray(
+            np.minimum(hu + inside * np.float32(blob.hu - blob.surround_hu), np.maximum(hu, np.float32(MUSCLE_HU))), dtype=np.float32
+        )
     return np.asarray(hu + inside * (np.float32(blob.hu) - hu) + wall * (np.float32(0) - hu), dtype=np.float32)
 
 

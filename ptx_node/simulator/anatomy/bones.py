@@ -55,12 +55,17 @@ def _ribs(build: Build) -> Iterator[Course]:
                 x, y = _first_rib(angle, end)
             else:
                 x, y = _round_the_cage(angle, z)
-            half = np.stack([np.interp(share, (0, 0.1, 0.5, 1), (4.2, 6.0, 6.6, 7.4)), np.full(len(angle), 3.5)], axis=1)
+            thick = np.interp(share, (0, 0.3, 0.6, 0.9), (3.6, 3.7, 3.0, 2.4)) * (0.7 if number == 1 else 1.0)
+            half = np.stack([np.interp(share, (0, 0.1, 0.5, 1), (4.2, 6.0, 6.6, 7.4)), thick], axis=1)
             half = half * float(rng.normal(1.0, 0.04)) * (0.93 if build.patient.sex == "F" else 1.04)
             twist = np.interp(share, (0, 0.2, 1), (0.35, 0.1, -0.15))  # the upper edge leans out behind, in front of the side
             outward = np.stack([np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=1)
             up = np.array([0, 0, 1.0]) + twist[:, None] * outward
-            yield Course(np.stack([x, y, z], axis=1) * (side, 1, 1), half * rounded(share / share[-1], 0.0, 0.02), up * (side, 1, 1))
+            yield Course(
+                np.stack([x, y, z], axis=1) * (side, 1, 1),
+                half * rounded(share / share[-1], 0.0, 0.25 if number == 1 else 0.03),
+                up * (side, 1, 1),
+            )
 
 
 def _first_rib(angle: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +94,9 @@ def _clavicles(build: Build) -> Iterator[Course]:
         own = lift + float(rng.normal(0, 2))
         line = smooth_line((20, -66, 86), (48, -66, 92 + 0.3 * own), (84, -48, 103 + 0.7 * own), (118, -14, 116 + own), (148, 4, 120 + own))
         share = along(line)
-        half = np.stack([np.interp(share, (0, 0.08, 0.3, 0.7, 1), (9, 7.2, 5.6, 5.6, 7.6)), np.interp(share, (0, 0.6, 1), (5.5, 5.2, 4.6))], axis=1)
+        half = np.stack(
+            [np.interp(share, (0, 0.08, 0.3, 0.7, 1), (9, 7.2, 5.6, 5.6, 7.6)), np.interp(share, (0, 0.6, 1), (5.5, 5.2, 4.6))], axis=1
+        )
         yield Course(line * (side, 1, 1), half * rounded(share, 0.05, 0.05))
 
 
@@ -111,9 +118,15 @@ def _scapulae(build: Build) -> Iterator[Course]:
         coracoid = smooth_line((147 + 0.4 * out, 26, 102), (143 + 0.4 * out, 8, 106), (140 + 0.4 * out, -10, 98))
         mirror = (side, 1, 1)
         yield Course(medial * mirror, np.array((1.6, 1.6)))
-        yield Course(lateral * mirror, np.interp(along(lateral), (0, 0.12, 0.3, 1), (13, 8, 4.5, 2.4))[:, None] * (1, 0.7) * rounded(along(lateral), 0.04, 0.02))
+        yield Course(
+            lateral * mirror,
+            np.interp(along(lateral), (0, 0.12, 0.3, 1), (13, 8, 4.5, 2.4))[:, None] * (1, 0.7) * rounded(along(lateral), 0.04, 0.02),
+        )
         yield Course(upper * mirror, np.array((1.8, 1.8)))
-        yield Course(ridge * mirror, np.stack([np.linspace(1.5, 6.5, len(ridge)), np.linspace(2, 6, len(ridge))], axis=1) * rounded(along(ridge), 0, 0.06))
+        yield Course(
+            ridge * mirror,
+            np.stack([np.linspace(1.5, 6.5, len(ridge)), np.linspace(2, 6, len(ridge))], axis=1) * rounded(along(ridge), 0, 0.06),
+        )
         yield Course(coracoid * mirror, np.array((5.0, 5.0)) * rounded(along(coracoid), 0, 0.15))
         yield from _blade(medial, lateral, side)
 

@@ -68,7 +68,11 @@ class Build:
             push = {Size.LARGE: 3.0, Size.TENSION: 24.0}.get(air.size, 0.0) * float(rng.uniform(0.7, 1.3))
             shift -= side * push
             dome[side] -= {Size.LARGE: 4.0, Size.TENSION: 24.0}.get(air.size, 0.0)
-        heart = float(np.clip(rng.normal(1.10, 0.09), 0.92, 1.35)) * (1 + 0.002 * (patient.age_years - 50)) * (1 + 0.12 * (1 - patient.inspiration))
+        heart = (
+            float(np.clip(rng.normal(1.10, 0.09), 0.92, 1.35))
+            * (1 + 0.002 * (patient.age_years - 50))
+            * (1 + 0.12 * (1 - patient.inspiration))
+        )
         return cls(
             patient=patient,
             upright=patient.posture is not Posture.SUPINE,

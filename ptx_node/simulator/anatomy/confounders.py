@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ptx_node.simulator.anatomy.blobs import Blob
+from ptx_node.simulator.anatomy.blobs import Blob, three
 from ptx_node.simulator.anatomy.build import SIDES
 from ptx_node.simulator.anatomy.devices import devices
 from ptx_node.simulator.anatomy.tubes import Course, Kind, Tubes, join, smooth_line
@@ -96,7 +96,7 @@ def _soft_tissue_air(build: Build) -> Tubes:
             run = np.array((rng.normal(0, 5), rng.normal(0, 16), rng.normal(0, 16)))
         elif rng.random() < 0.65:  # the fan of the chest muscle
             x, z = rng.uniform(50, 145), rng.uniform(10, 95)
-            run = np.array((24.0, 8.0, 0.0)) + (0, 0, (z - 20) * 0.25) + rng.normal(0, 4, 3)
+            run = np.array((24.0, 8.0, (z - 20) * 0.25)) + rng.normal(0, 4, 3)
         else:
             x, z = rng.uniform(20, 110), rng.uniform(115, 175)
             run = rng.normal(0, 12, 3)
@@ -108,7 +108,9 @@ def _soft_tissue_air(build: Build) -> Tubes:
     return join(Kind.SOFT_TISSUE_AIR, courses, hu=-950.0, surround_hu=-20.0)
 
 
-def _inside(rng: np.random.Generator, hemithorax: Hemithorax, low: tuple[float, float, float], high: tuple[float, float, float]) -> np.ndarray:
+def _inside(
+    rng: np.random.Generator, hemithorax: Hemithorax, low: tuple[float, float, float], high: tuple[float, float, float]
+) -> np.ndarray:
     """A point well in the lung, of a box given for the left side; the deepest of a few if none is."""
     points = rng.uniform(low, high, (60, 3)).astype(np.float32) * np.array((hemithorax.side, 1, 1), dtype=np.float32)
     depth = hemithorax.lung(points[:, 0], points[:, 1], points[:, 2])
@@ -122,11 +124,11 @@ def _bullae(build: Build, sides: tuple[Hemithorax, ...]) -> list[Blob]:
     for _ in range(int(rng.integers(2, 8))):
         one = sides[int(rng.integers(0, 2))]
         at = _inside(rng, one, (30, -50, 35), (100, 60, 112))
-        depth = -float(one.lung(*(at[None, k] for k in range(3)))[0])
+        depth = -float(one.lung(at[:1], at[1:2], at[2:])[0])
         size = float(min(rng.uniform(6, 26), max(4.0, depth + 3)))
         radii = size * rng.uniform(0.8, 1.2, 3)
         inside = 1000 * (one.density - 1)
-        found.append(Blob(tuple(map(float, at)), tuple(map(float, radii)), -992.0, inside, wall_mm=0.8, in_lung=True))
+        found.append(Blob(three(at), three(radii), -992.0, inside, wall_mm=0.8, in_lung=True))
     return found
 
 
@@ -141,5 +143,5 @@ def _consolidation(build: Build, sides: tuple[Hemithorax, ...]) -> list[Blob]:
             at = middle + rng.normal(0, spread, 3)
             radii = rng.uniform(7, 24) * rng.uniform(0.7, 1.3, 3)
             hu = float(rng.uniform(-500, -100))
-            found.append(Blob(tuple(map(float, at)), tuple(map(float, radii)), hu, 1000 * (one.density - 1), soft=True, in_lung=True))
+            found.append(Blob(three(at), three(radii), hu, 1000 * (one.density - 1), soft=True, in_lung=True))
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -12,8 +12,8 @@ from scipy.ndimage import map_coordinates
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Plane = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
-"""Single precision values on points, of any shape that broadcasts with its neighbours."""
+Plane = np.ndarray[tuple[Any, ...], np.dtype[np.floating[Any]]]
+"""Values on points, of any shape that broadcasts with its neighbours; single precision wherever many are computed."""
 
 
 @dataclass(frozen=True)

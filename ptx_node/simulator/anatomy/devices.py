@@ -86,7 +86,9 @@ def _gastric_tube(build: Build) -> list[Tubes]:
     rng = build.patient.rng("gastric tube")
     shift = 0.7 * build.shift_mm
     below = build.dome_mm[LEFT] - float(rng.uniform(20, 60))
-    line = smooth_line((2, 4, 230), (3, 24, 150), (shift + 2, 34, 60), (shift + 4, 34, -40), (14, 20, -104), (42, 0, below), (66, -20, below - 12))
+    line = smooth_line(
+        (2, 4, 230), (3, 24, 150), (shift + 2, 34, 60), (shift + 4, 34, -40), (14, 20, -104), (42, 0, below), (66, -20, below - 12)
+    )
     wide = float(rng.uniform(1.6, 2.8))
     return [
         join(Kind.GASTRIC_TUBE, [Course(line, _round(wide))], hu=350.0, core_hu=-300.0, wall_mm=0.7, surround_hu=40.0),
@@ -126,7 +128,15 @@ def _pacemaker(build: Build) -> list[Tubes]:
     can = np.array((x, y - 4, z)) + steps[:, None] * np.array((0, 8.0, 0))
     shift = 0.7 * build.shift_mm
     heart = build.dome_mm[LEFT] + 14
-    lead = smooth_line((x, y, z + 12), (side * 95, -62, 100), (side * 40, -38, 97), (shift - 12, -16, 80), (shift - 20, -10, 30), (shift - 18, -26, -40), (shift + 34, -56, heart))
+    lead = smooth_line(
+        (x, y, z + 12),
+        (side * 95, -62, 100),
+        (side * 40, -38, 97),
+        (shift - 12, -16, 80),
+        (shift - 20, -10, 30),
+        (shift - 18, -26, -40),
+        (shift + 34, -56, heart),
+    )
     return [
         join(Kind.WIRE, [Course(can, np.array((19.0, 23.0)) * rounded(steps, 0.35, 0.35), up)], hu=_STEEL_HU, surround_hu=-60.0),
         join(Kind.WIRE, [Course(lead, _round(1.0))], hu=4500.0),

@@ -55,4 +55,6 @@ class Dome:
             fall = fall + np.float32(self.sulcus_mm) * np.minimum(lateral, 1) ** 3
         phase, size = self.wave
         fall = fall + np.float32(size) * np.sin(out / np.float32(17) + np.float32(phase))
-        return np.asarray(np.float32(self.top_mm) - fall - (np.float32(66) * back * back + np.float32(24) * front * front), dtype=np.float32)
+        return np.asarray(
+            np.float32(self.top_mm) - fall - (np.float32(66) * back * back + np.float32(24) * front * front), dtype=np.float32
+        )

@@ -17,6 +17,8 @@ from ptx_node.simulator.anatomy.curves import Table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from numpy.typing import NDArray
+
     from ptx_node.simulator.anatomy.build import Build
     from ptx_node.simulator.anatomy.curves import Plane
 
@@ -34,7 +36,7 @@ class Chamber:
     radii: tuple[float, float, float]
     lean: float = 0.0
 
-    def reach(self, y: Plane, z: Plane) -> tuple[Plane, Plane, Plane]:
+    def reach(self, y: Plane, z: Plane) -> tuple[Plane, Plane, NDArray[np.bool_]]:
         """(centre along x, half width along x, whether the line meets it at all)."""
         cx, cy, cz = self.centre
         rx, ry, rz = self.radii
@@ -116,6 +118,7 @@ class Mediastinum:
         tissue = np.maximum(tissue, np.interp(y, (-100, -70, -45, 0, 20, 45), (9, 3, 4, 11, 14, 12)))  # fat in front, gullet behind
         left, right = np.maximum(left, tissue), np.minimum(right, -tissue)
         tables = {
-            side: Table(gaussian_filter(edge, (1.3, 2.4)).astype(np.float32), (float(_Y[0]), float(_Z[0])), _STEP) for side, edge in ((LEFT, left), (RIGHT, right))
+            side: Table(gaussian_filter(edge, (1.3, 2.4)).astype(np.float32), (float(_Y[0]), float(_Z[0])), _STEP)
+            for side, edge in ((LEFT, left), (RIGHT, right))
         }
         return cls(tables, parts)

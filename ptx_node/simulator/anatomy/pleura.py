@@ -24,7 +24,19 @@ if TYPE_CHECKING:
 POWER = 2.35
 APEX_MM = 122.0
 HALF_WIDTH = Curve.through(
-    (-200, 147), (-150, 149), (-100, 148), (-60, 145), (-20, 139), (20, 131), (55, 120), (80, 108), (98, 93), (110, 76), (118, 56), (123, 30), (126, 8)
+    (-200, 147),
+    (-150, 149),
+    (-100, 148),
+    (-60, 145),
+    (-20, 139),
+    (20, 131),
+    (55, 120),
+    (80, 108),
+    (98, 93),
+    (110, 76),
+    (118, 56),
+    (123, 30),
+    (126, 8),
 )
 HALF_DEPTH = Curve.through((-200, 92), (-100, 94), (-40, 92), (10, 86), (50, 74), (80, 62), (105, 48), (118, 36), (126, 14))
 MIDDLE_Y = Curve.through((-200, 4), (-80, 2), (0, 2), (50, 8), (80, 14), (105, 20), (120, 24))
@@ -36,7 +48,7 @@ class Gap:
 
     Attributes:
         depth: largest distance in template millimetres.
-        reach: heights between which it grows from nothing to all, upright; how far back it goes, lying.
+        reach: upright, the heights between which it grows from nothing to all; lying, how far back and how far up it goes.
         base: distance between lung and diaphragm.
         hilum, radii: the lung is also inside this ellipsoid: a collapsed lung hangs on its hilum.
         wave: phases of the lung edge's slight waves.
@@ -57,18 +69,19 @@ class Gap:
         """The gap of this patient's pneumothorax."""
         rng = build.patient.rng(f"gap{side}")
         depth = air.depth_mm / build.stretch[0]
-        fallen = float(np.clip((depth - 30) / 55, 0, 1))
-        full, fist = np.array((170.0, 165.0, 215.0)), np.array((52.0, 74.0, 84.0))
+        fallen = float(np.clip((depth - 34) / 50, 0, 1))
+        full, fist = np.array((215.0, 200.0, 280.0)), np.array((50.0, 76.0, 84.0))
         radii = full + (fist - full) * fallen**0.6
         upright = build.patient.posture is not Posture.SUPINE
         if build.patient.posture is Posture.UPRIGHT_PA:
-            low = float(np.interp(depth, (3, 12, 25, 45), (95, 30, -60, -170))) + float(rng.normal(0, 12))
-            reach, base = (low, APEX_MM - 4), float(np.interp(depth, (32, 70), (0, 16)))
+            low = float(np.interp(depth, (3, 9, 16, 24, 32, 50, 70), (108, 92, 68, 36, -2, -105, -220))) + float(rng.normal(0, 10))
+            reach, base = (low, APEX_MM - 3), float(np.interp(depth, (38, 75), (0, 16)))
         elif upright:
-            low = float(np.interp(depth, (3, 12, 25, 45), (85, 0, -90, -190))) + float(rng.normal(0, 15))
-            reach, base = (low, APEX_MM - 14), float(np.interp(depth, (26, 65), (0, 18)))
+            low = float(np.interp(depth, (3, 9, 16, 24, 32, 50, 70), (104, 82, 54, 16, -32, -135, -235))) + float(rng.normal(0, 14))
+            reach, base = (low, APEX_MM - 8), float(np.interp(depth, (30, 70), (0, 16)))
         else:
-            reach, base = (float(np.interp(depth, (3, 20, 45), (-20, 30, 110))), float(rng.uniform(0.3, 0.55))), 0.45 * depth
+            rise = float(np.interp(depth, (3, 9, 16, 32, 50, 75), (8, 13, 26, 72, 160, 290))) * float(rng.uniform(0.8, 1.2))
+            reach, base = (float(np.interp(depth, (3, 16, 32, 60), (-40, -25, 0, 60))), build.dome_mm[side] + rise), 0.35 * depth
         return cls(
             depth=depth,
             upright=upright,
@@ -77,7 +90,7 @@ class Gap:
             hilum=(side * 36 + build.shift_mm, 8.0, 2.0),
             radii=(float(radii[0]), float(radii[1]), float(radii[2])),
             wave=(float(rng.uniform(0, 6)), float(rng.uniform(0, 6))),
-            lateral=float(np.interp(depth, (10, 30, 60), (0.42, 0.34, 0.15))),
+            lateral=float(np.interp(depth, (8, 16, 30, 45, 60, 90), (0.80, 0.75, 0.64, 0.53, 0.40, 0.1))),
         )
 
     def width(self, x: Plane, y: Plane, z: Plane) -> Plane:
@@ -85,21 +98,25 @@ class Gap:
         wave = np.float32(1) - np.float32(0.06) * (1 + np.sin(z / np.float32(19) + np.float32(self.wave[0])))
         if self.upright:
             high = ease(z, self.reach[0], self.reach[1])
-            side = np.float32(0.40) + np.float32(0.60) * high  # thinner along the side wall than over the apex
-            lateral = ease(np.abs(x) * (1 / HALF_WIDTH(z)), self.lateral, self.lateral + 0.42)
+            side = np.float32(0.35) + np.float32(0.65) * high  # thinner along the side wall than over the apex
+            lateral = ease(np.abs(x) * (1 / HALF_WIDTH(z)), self.lateral, self.lateral + 0.22)
+            lateral = np.maximum(lateral, ease(z, APEX_MM - 10 - 1.2 * self.depth, APEX_MM - 4))  # over the apex it is all round
             return np.asarray((np.float32(self.depth) * (high * side * wave)) * lateral, dtype=np.float32)
         front = ease(y, self.reach[0], -75)
-        basal = np.float32(self.reach[1]) + np.float32(1 - self.reach[1]) * ease(z, 60, -80)
-        return np.asarray(np.float32(1.3 * self.depth) * (basal * wave) * front, dtype=np.float32)
+        basal = ease(z, self.reach[1] + 12, self.reach[1] - 45)
+        lateral = np.float32(0.2) + np.float32(0.8) * ease(np.abs(x) * (1 / HALF_WIDTH(z)), 0.25, 0.75)
+        return np.asarray((np.float32(1.25 * self.depth) * (basal * wave) * front) * lateral, dtype=np.float32)
 
     def under(self, y: Plane) -> Plane:
         """Distance between diaphragm and lung; in front only when lying."""
-        return np.asarray(np.float32(self.base) * (1 if self.upright else ease(y, 40, -50)), dtype=np.float32)
+        return np.asarray(np.float32(self.base) * (1 if self.upright else ease(y, self.reach[0] + 20, -60)), dtype=np.float32)
 
     def from_hilum(self, x: Plane, y: Plane, z: Plane) -> Plane:
         """Signed distance to the ellipsoid on the hilum."""
         (cx, cy, cz), (rx, ry, rz) = self.hilum, self.radii
-        q = ((x - np.float32(cx)) / np.float32(rx)) ** 2 + (((y - np.float32(cy)) / np.float32(ry)) ** 2 + ((z - np.float32(cz)) / np.float32(rz)) ** 2)
+        q = ((x - np.float32(cx)) / np.float32(rx)) ** 2 + (
+            ((y - np.float32(cy)) / np.float32(ry)) ** 2 + ((z - np.float32(cz)) / np.float32(rz)) ** 2
+        )
         return np.asarray((np.sqrt(q) - 1) * np.float32(rx), dtype=np.float32)
 
 
@@ -161,7 +178,9 @@ class Hemithorax:
         floor = self.dome.height(x, y)
         if self.fluid is not None and self.fluid.behind is None:
             out = np.maximum(np.abs(x) - np.float32(70), 0) / np.float32(72)
-            floor = np.maximum(floor, np.float32(self.fluid.level) + np.float32(26) * out**4 + np.float32(16) * (np.abs(y) / np.float32(95)) ** 4)
+            floor = np.maximum(
+                floor, np.float32(self.fluid.level) + np.float32(38) * out * out + np.float32(20) * (np.abs(y) / np.float32(95)) ** 3
+            )
         return floor
 
     def lung(self, x: Plane, y: Plane, z: Plane, cavity: tuple[Plane, Plane] | None = None) -> Plane:
@@ -169,12 +188,12 @@ class Hemithorax:
         distance, wall = cavity if cavity is not None else self.cavity(x, y, z)
         if self.gap is None:
             return distance
-        distance = np.maximum(distance, wall + self.gap.width(x, y, z))
+        free = wall + self.gap.width(x, y, z)
         if self.gap.base > 0.5:
-            distance = np.maximum(distance, self._floor(x, y) + self.gap.under(y) - z)
-        if self.gap.radii[0] < 169:
-            distance = np.maximum(distance, self.gap.from_hilum(x, y, z))
-        return distance
+            free = _rounded_maximum(free, self._floor(x, y) + self.gap.under(y) - z, 10)
+        if self.gap.radii[0] < 214:
+            free = _rounded_maximum(free, self.gap.from_hilum(x, y, z), 24)
+        return np.maximum(distance, free)
 
     def compression(self) -> float:
         """Volume of the cavity over that of the lung in it."""
@@ -185,6 +204,12 @@ class Hemithorax:
         z = np.arange(-170, 126, 8, dtype=np.float32).reshape(1, 1, -1)
         cavity = self.cavity(x, y, z)
         return float((cavity[0] < 0).sum() / max(1, (self.lung(x, y, z, cavity) < 0).sum()))
+
+
+def _rounded_maximum(one: Plane, two: Plane, width: float) -> Plane:
+    """The larger of two distances, without the crease where they meet; it lies a quarter of `width` inwards there."""
+    near = np.maximum(np.float32(width) - np.abs(one - two), 0)
+    return np.asarray(np.maximum(one, two) + near * near * np.float32(0.25 / width), dtype=np.float32)
 
 
 def _fluid(build: Build, side: int) -> Fluid | None:

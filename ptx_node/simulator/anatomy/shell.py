@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from ptx_node.simulator.anatomy.build import Build
     from ptx_node.simulator.anatomy.curves import Plane
 
-_SHOULDER_WIDTH = Curve.through((-110, 0), (-60, 60), (-20, 132), (30, 164), (66, 186), (95, 198), (112, 194), (126, 166), (138, 122), (150, 84), (166, 62), (240, 56))
+_SHOULDER_WIDTH = Curve.through(
+    (-110, 0), (-60, 60), (-20, 132), (30, 164), (66, 186), (95, 198), (112, 194), (126, 166), (138, 122), (150, 84), (166, 62), (240, 56)
+)
 _SHOULDER_DEPTH = Curve.through((-110, 40), (-20, 80), (40, 90), (80, 90), (110, 80), (134, 66), (150, 56), (240, 60))
 
 
@@ -47,7 +49,7 @@ class Shell:
             sag = 14 * size if build.upright else -4
             for side in (1, -1):
                 at = (side * (74 + 8 * size + rng.normal(0, 3)), -92 - 0.5 * build.fat_mm, -34 - sag + float(rng.normal(0, 4)))
-                breasts.append(Breast(at, (50 * size**0.5 + 16, 62 * size * press, 48 * size**0.5 + 14)))
+                breasts.append(Breast(at, (44 * size**0.5 + 13, 56 * size * press, 44 * size**0.5 + 13)))
         return cls(build.fat_mm, build.muscle_mm, float(rng.normal(4, 8)), tuple(breasts))
 
     def muscle(self, x: Plane, y: Plane, z: Plane) -> Plane:
@@ -64,7 +66,9 @@ class Shell:
     def breast(self, breast: Breast, x: Plane, y: Plane, z: Plane) -> Plane:
         """Signed distance to one breast."""
         (cx, cy, cz), (rx, ry, rz) = breast.centre, breast.radii
-        q = ((x - np.float32(cx)) / np.float32(rx)) ** 2 + (((y - np.float32(cy)) / np.float32(ry)) ** 2 + ((z - np.float32(cz)) / np.float32(rz)) ** 2)
+        q = ((x - np.float32(cx)) / np.float32(rx)) ** 2 + (
+            ((y - np.float32(cy)) / np.float32(ry)) ** 2 + ((z - np.float32(cz)) / np.float32(rz)) ** 2
+        )
         return np.asarray((np.sqrt(q) - 1) * np.float32(ry), dtype=np.float32)
 
     def _layer(self, x: Plane, y: Plane, z: Plane, beside: float, before: float) -> Plane:

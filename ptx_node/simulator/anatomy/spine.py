@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,10 +24,10 @@ def spine(build: Build) -> list[Tubes]:
     bend, phase = float(rng.normal(0, 2.5)), float(rng.uniform(0, 6))
     tops = [rib_top(n) - 4 for n in range(-2, 15)]
     bodies, plates, arches = [], [], []
-    for top, below in zip(tops[:-1], tops[1:], strict=True):
+    for top, below in pairwise(tops):
         middle, tall = 0.5 * (top + below), top - below
         x = bend * float(np.sin(middle / 70 + phase))
-        y = float(spine_y(np.float32(middle)))
+        y = float(spine_y(np.array(middle)))
         wide = float(np.interp(middle, (-180, -60, 60, 130), (20, 17, 14.5, 14.5)))
         z = middle + tall * np.array((0.39, 0.2, 0.0, -0.2, -0.39))
         waist = np.array((1.0, 0.94, 0.92, 0.94, 1.0))
@@ -36,7 +37,11 @@ def spine(build: Build) -> list[Tubes]:
             at = middle + tall * end
             plates.append(Course(np.array([(x, y, at + 0.5), (x, y, at - 0.5)]), section[0], _SIDEWAYS))
         for side in (1, -1):
-            arches.append(Course(np.array([(x + side * 10, y + 10, middle + 2), (x + side * 11, y + 24, middle + 2)]), np.array((3.6, 5.2)), _SIDEWAYS))
+            arches.append(
+                Course(
+                    np.array([(x + side * 10, y + 10, middle + 2), (x + side * 11, y + 24, middle + 2)]), np.array((3.6, 5.2)), _SIDEWAYS
+                )
+            )
             reach = np.linspace((x + side * 9, y + 24, middle + 1), (x + side * 29, y + 33, middle + 4), 5)
             arches.append(Course(reach, np.array((4.2, 3.6))))
         thorn = np.linspace((x, y + 26, middle - 2), (x + float(rng.normal(0, 0.8)), y + 44, middle - 17), 6)

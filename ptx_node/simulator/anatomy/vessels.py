@@ -6,6 +6,7 @@ The targets are drawn in the lung as it stands, retracted or not; nothing grows 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -77,14 +78,14 @@ def grow(root: np.ndarray, targets_N3: np.ndarray, radius: float, rng: np.random
         groups = _halve(groups, parent)
         parent, heading = np.repeat(parent, 2, axis=0), np.repeat(heading, 2, axis=0)
         step = groups.mean(axis=1) - parent
-        share = min(1.0, 1.5 / (levels - level + 0.5)) if level < levels - 1 else 1.0
-        child = parent + step * share * rng.uniform(0.75, 1.2, (len(step), 1)).astype(np.float32)
+        share = min(1.0, 1.6 / (levels - level + 0.5)) if level < levels - 1 else 1.0
+        child = parent + step * share * rng.uniform(0.6, 1.35, (len(step), 1)).astype(np.float32)
         length = np.linalg.norm(child - parent, axis=1, keepdims=True)
-        child += rng.normal(0, 0.09, child.shape).astype(np.float32) * length
+        child += rng.normal(0, 0.11, child.shape).astype(np.float32) * length
         control = parent + (0.42 * length * heading + 0.08 * (child - parent) if level else 0.5 * (child - parent))
         size = radius * 0.5 ** ((level + 1) / 2.6) * rng.uniform(0.82, 1.15, len(child))
         points = [_bezier(parent, control, child, t) for t in _BEND]
-        for number, (a, b) in enumerate(zip(points[:-1], points[1:], strict=True)):
+        for number, (a, b) in enumerate(pairwise(points)):
             starts.append(a)
             ends.append(b)
             radii.append(size * (1.15 - 0.15 * number))
