@@ -16,10 +16,10 @@ from ptx_node.simulator.ct_frame import Frame
 from ptx_node.simulator.ct_organs import CtBody
 from ptx_node.simulator.ct_protocol import Protocol
 from ptx_node.simulator.ct_texture import reconstruct
-from ptx_node.simulator.ct_tubes import cut
+from ptx_node.simulator.ct_tubes import lay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,8 @@ THIN_MM = 1.3
 MOST_PLANES = 4
 MARGIN_MM = 12.0
 _DRAINS = (Kind.CHEST_TUBE,)
+_BONES = (Kind.RIB, Kind.CLAVICLE, Kind.STERNUM, Kind.SCAPULA)
+"""What lies outside the pleura and may not stand in the lung."""
 
 
 class Scanned(Structure):
@@ -105,7 +107,9 @@ def slice_count(patient: Patient, protocol: Protocol = USUAL) -> int:
     return len(_centres(CtBody.of(patient.lying(), protocol.contrast_hu), protocol)[0])
 
 
-def scan(body: Scanned, protocol: Protocol, *, patient: Patient | None = None, seed: int = 0, only: Sequence[int] | None = None) -> CtSeries:
+def scan(
+    body: Scanned, protocol: Protocol, *, patient: Patient | None = None, seed: int = 0, only: Sequence[int] | None = None
+) -> CtSeries:
     """As `acquire`, of anything that can be scanned."""
     centres_Z3, distance_mm = _centres(body, protocol)
     places = tuple(range(len(centres_Z3))) if only is None else tuple(only)
@@ -197,32 +201,19 @@ def _slice(
         hu += held.hu
         air += held.air
         lung += held.lung
-    for total in (hu, air, lung):
-        total /= np.float32(len(planes))
+    hu, air, lung = (total / np.float32(len(planes)) for total in (hu, air, lung))
+    room: dict[Kind, Plane] = {}
     if isinstance(body, CtBody):
-        body.paint(hu, air, lung, frame, table=protocol.table)
+        free = body.paint(hu, air, lung, planes, table=protocol.table)
+        room = {Kind.VESSEL: free.vessel} | dict.fromkeys(_BONES, free.bone)
     for tubes in body.tubes:
-        _lay(tubes, planes, hu, air)
+        whole = lay(tubes, planes, hu, room.get(tubes.kind))
+        if whole is not None and tubes.kind in _DRAINS:
+            air *= 1 - whole  # a drain takes its place from the air around it
     shown = reconstruct(hu, protocol.kernel, protocol.pixel_mm, protocol.noise_hu, rng)
     if protocol.circle:
         shown[_outside(protocol.columns)] = LOWEST_HU
     return np.clip(np.round(shown), LOWEST_HU, HIGHEST_HU).astype(np.int16), air >= 0.5, (lung >= 0.5) & (air < 0.5)
-
-
-def _lay(tubes: Tubes, planes: Iterable[Frame], hu: Plane, air: Plane) -> None:
-    """Draw tubes into a slice: wall, then core; a drain takes its place from the air around it."""
-    planes = list(planes)
-    cuts = [one for one in (cut(tubes, plane) for plane in planes) if one is not None]
-    if not cuts:
-        return
-    part = np.float32(1 / len(planes))
-    whole = sum((one.whole_HW for one in cuts), np.float32(0)) * part
-    hu += whole * (np.float32(tubes.hu) - hu)
-    if cuts[0].core_HW is not None:
-        core = sum((one.core_HW for one in cuts if one.core_HW is not None), np.float32(0)) * part
-        hu += core * np.float32(tubes.core_hu - tubes.hu)
-    if tubes.kind in _DRAINS:
-        air *= 1 - whole
 
 
 def _outside(columns: int) -> NDArray[np.bool_]:

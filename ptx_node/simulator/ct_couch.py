@@ -41,8 +41,15 @@ class Couch:
         y = np.arange(0, body.extent_mm[1][1] + 20, 2, dtype=np.float32)[None, :, None]
         z = np.arange(-80, 81, 20, dtype=np.float32)[:, None, None]
         skin = (body.solids(x, y, z, edge_mm=2.0).hu > -500).any(axis=(0, 2))
+        press_mm = min(8.0, 0.6 * body.build.fat_mm) * body.build.stretch[1]  # fat yields, muscle does not
         back = float(y.ravel()[skin][-1])
-        return cls(back - 2, float(rng.uniform(3e-4, 9e-4)), float(rng.uniform(195, 225)), float(rng.uniform(6, 16)), float(rng.uniform(22, 50)))
+        return cls(
+            back - press_mm,
+            float(rng.uniform(3e-4, 9e-4)),
+            float(rng.uniform(195, 225)),
+            float(rng.uniform(6, 16)),
+            float(rng.uniform(22, 50)),
+        )
 
     def paint(self, hu: Plane, points: tuple[Plane, Plane, Plane]) -> None:
         """Into a slice, in place; the body covers it where they meet."""
@@ -54,8 +61,11 @@ class Couch:
         out = across - np.float32(self.half_mm)
         mattress = np.maximum(np.maximum(top - y, y - top - np.float32(self.mattress_mm)), out)
         shelf = top + np.float32(self.mattress_mm)
-        bottom = np.float32(self.top_mm + self.mattress_mm + self.depth_mm) - np.float32(0.3 * self.depth_mm) * (across / np.float32(self.half_mm)) ** 2
+        bottom = (
+            np.float32(self.top_mm + self.mattress_mm + self.depth_mm)
+            - np.float32(0.3 * self.depth_mm) * (across / np.float32(self.half_mm)) ** 2
+        )
         shell = np.maximum(np.maximum(shelf - y, y - bottom), out)
         free = np.clip((np.float32(-700) - hu) / np.float32(250), 0, 1)
         for distance, value in ((mattress, MATTRESS_HU), (shell, SHELL_HU), (shell + np.float32(2.2), FOAM_HU)):
-            hu += share_inside(distance, np.float32(0.8)) * free * (np.float32(value) - hu)
+            hu += share_inside(distance, 0.8) * free * (np.float32(value) - hu)

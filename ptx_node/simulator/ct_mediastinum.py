@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptx_node.simulator.anatomy.curves import share_inside
-from ptx_node.simulator.anatomy.heart import Chamber
 from ptx_node.simulator.anatomy.tubes import Course, Kind, Tubes, join, smooth_line
 
 if TYPE_CHECKING:
     from ptx_node.simulator.anatomy.body import Body
     from ptx_node.simulator.anatomy.build import Build
     from ptx_node.simulator.anatomy.curves import Plane
-    from ptx_node.simulator.ct_frame import Frame
+    from ptx_node.simulator.ct_frame import Frame, Window
 
 BLOOD_HU, MYOCARDIUM_HU = 42.0, 48.0
 RIM_MM = 2.5
@@ -42,10 +41,10 @@ def paint_heart(organs: Plane, body: Body, frame: Frame, contrast_hu: float) -> 
         where = box(frame, body, chamber.centre, max(chamber.radii)) if share is not None else None
         if share is None or where is None:
             continue
-        rows, columns, point = where
+        window, point = where
         distance = chamber.distance(*point) + np.float32(RIM_MM)
         blood = np.float32(BLOOD_HU + share * contrast_hu)
-        part = organs[rows, columns]
+        part = organs[window]
         if chamber.name == "left ventricle":
             muscle = np.float32(MYOCARDIUM_HU + 0.3 * contrast_hu)
             part += share_inside(distance, frame.pixel_mm) * (muscle - part)
@@ -53,33 +52,21 @@ def paint_heart(organs: Plane, body: Body, frame: Frame, contrast_hu: float) -> 
         part += share_inside(distance, frame.pixel_mm) * (blood - part)
 
 
-def box(
-    frame: Frame, body: Body, centre: tuple[float, float, float], radius: float
-) -> tuple[slice, slice, tuple[Plane, Plane, Plane]] | None:
-    """Rows and columns of a slice within `radius` of a place (template millimetres), with their template points; None if none."""
+def box(frame: Frame, body: Body, centre: tuple[float, float, float], radius: float) -> tuple[Window, tuple[Plane, Plane, Plane]] | None:
+    """Part of a slice within `radius` of a place (both in template millimetres), with its template points; None if there is none."""
     stretch = np.array(body.build.stretch)
-    u, v, w = (float(one) for one in frame.seen((np.array(centre) * stretch)[None])[0])
-    reach = radius * float(stretch.max()) * 1.15 + 3
-    if abs(w) > reach:
-        return None
-    pixel = frame.pixel_mm
-    columns = slice(max(0, int((u - reach) / pixel)), max(0, min(frame.columns, int((u + reach) / pixel) + 2)))
-    rows = slice(max(0, int((v - reach) / pixel)), max(0, min(frame.columns, int((v + reach) / pixel) + 2)))
-    if columns.start >= columns.stop or rows.start >= rows.stop:
-        return None
-    parts = tuple(
-        one[rows if one.shape[0] > 1 else slice(None), columns if one.shape[1] > 1 else slice(None)] for one in frame.points()
-    )
-    return rows, columns, body.template(*parts)
+    window = frame.window(np.array(centre) * stretch, radius * float(stretch.max()) * 1.15 + 3)
+    return None if window is None else (window, body.template(*frame.points_in(window)))
 
 
 def great_vessels(build: Build, contrast_hu: float) -> list[Tubes]:
     """Descending aorta, arch, branches, veins, oesophagus and azygos, in patient millimetres."""
     aorta, shift = build.aorta, build.shift_mm
     blood = BLOOD_HU + 0.9 * contrast_hu
-    wide = 12.5 * min(aorta, 1.25)
+    wide = 11.5 * min(aorta, 1.25)
+    out = 17 * aorta + 3
     arteries = [
-        _tube(wide, (6 * aorta, 40, -215), (15 * aorta, 46, -120), (19 * aorta + 0.4 * shift, 45, -30), (19 * aorta, 42, 40), (18, 30, 55)),
+        _tube(wide, (6 * aorta, 38, -215), (0.8 * out, 40, -120), (out + 0.4 * shift, 38, -30), (out, 36, 40), (18, 28, 55)),
         _tube(0.95 * wide, (-9, -16, 50), (-4, -8, 62), (8, 8, 66), (18, 28, 56)),
         _tube(6.0, (-3, -8, 68), (-9, -6, 90), (-15, 2, 112), (-24, 8, 150)),
         _tube(3.8, (4, 0, 68), (8, 2, 100), (14, 6, 160)),
@@ -88,21 +75,16 @@ def great_vessels(build: Build, contrast_hu: float) -> list[Tubes]:
     veins = [
         _tube(6.5, (-16, -10, 70), (-19, -14, 92), (-24, -16, 112), (-28, -8, 150)),
         _tube(5.6, (-15, -14, 74), (0, -22, 86), (16, -22, 98), (26, -14, 116), (30, -6, 150)),
-        _tube(3.6, (-8, 44, -190), (-8, 45, -60), (-9, 42, 20), (-12, 30, 46), (-15, 6, 50)),
+        _tube(3.6, (-8, 40, -190), (-8, 41, -60), (-9, 40, 20), (-12, 30, 46), (-15, 6, 50)),
     ]
     gullet = [_tube(6.2, (8, 30, -190), (6, 32, -80), (2, 34, 10), (2, 26, 60), (3, 22, 120), (1, 20, 170))]
-    small = [_tube(1.3, (side * 26, -86, -60), (side * 28, -78, 0), (side * 27, -60, 60), (side * 24, -38, 96)) for side in (1, -1)]
     found = [
         join(Kind.VESSEL, arteries, hu=blood),
         join(Kind.VESSEL, veins, hu=BLOOD_HU + 1.0 * contrast_hu),
         join(Kind.VESSEL, gullet, hu=36.0, core_hu=-250.0, wall_mm=4.6),
-        join(Kind.VESSEL, small, hu=blood),
     ]
     return [one.stretched(build.stretch) for one in found]
 
 
 def _tube(radius: float, *points: tuple[float, float, float]) -> Course:
     return Course(smooth_line(*points, steps=8), np.array((radius, radius)))
-
-
-__all__ = ["Chamber", "box", "great_vessels", "paint_heart"]

@@ -16,11 +16,19 @@ from ptx_node.simulator.anatomy.body import MUSCLE_HU, Body
 from ptx_node.simulator.anatomy.curves import share_inside
 from ptx_node.simulator.anatomy.tubes import Kind
 from ptx_node.simulator.ct_couch import Couch
-from ptx_node.simulator.ct_mediastinum import great_vessels, paint_heart
+from ptx_node.simulator.ct_effusion import LyingHemithorax
+from ptx_node.simulator.ct_mediastinum import box, great_vessels, paint_heart
+from ptx_node.simulator.ct_shell import LyingShell
 from ptx_node.simulator.ct_spine import Spine
 from ptx_node.simulator.ct_texture import texture
+from ptx_node.simulator.ct_tubes import lay
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from ptx_node.simulator.anatomy.blobs import Blob
     from ptx_node.simulator.anatomy.body import Solids
     from ptx_node.simulator.anatomy.curves import Plane
     from ptx_node.simulator.anatomy.tubes import Tubes
@@ -29,6 +37,20 @@ if TYPE_CHECKING:
 
 FAT_HU, LIVER_HU, SPLEEN_HU, FLUID_HU, DIAPHRAGM_HU = -98.0, 58.0, 48.0, 9.0, 45.0
 DIAPHRAGM_MM = 4.0
+CONSOLIDATED = 1.6
+"""A consolidation is patchy for a radiograph; a slice through it is nearly as dense as tissue."""
+VESSEL_GROWTH, VESSEL_LEAST_MM = 1.12, 0.6
+"""The tree ends early: its last twigs stand for all that follow, which a slice shows one by one."""
+SHOULDER_MM = 78.0
+"""Height above which the upper arm stays in the picture when it is raised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Share of each pixel that bone may take (outside the pleura), and that vessels of the lung may take (outside bullae)."""
+
+    bone: Plane
+    vessel: Plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +62,9 @@ class CtBody:
     couch: Couch
     spine: Spine
     tubes: tuple[Tubes, ...]
+    vessels: tuple[Tubes, ...]
+    blobs: tuple[Blob, ...]
+    sides: tuple[LyingHemithorax, LyingHemithorax]
 
     @classmethod
     def of(cls, patient: Patient, contrast_hu: float = 0.0) -> CtBody:
@@ -55,13 +80,36 @@ class CtBody:
         """The body's."""
         return self.body.solids(x_mm, y_mm, z_mm, edge_mm=edge_mm)
 
-    def paint(self, hu: Plane, air: Plane, lung: Plane, frame: Frame, *, table: bool) -> None:
+    def paint(self, hu: Plane, air: Plane, lung: Plane, planes: Sequence[Frame], *, table: bool) -> Room:
         """Add to a slice, in place, everything that `anatomy` leaves to CT."""
+        frame = planes[0].between(planes[-1])
         points = frame.points()
         self._lung(hu, lung, points)
-        self._tissue(hu, lung + air, frame)
+        bullae = self._blobs(hu, lung, planes)
+        fluid = self._tissue(hu, lung + air, frame)
         if table:
             self.couch.paint(hu, points)
+        return Room(bone=np.clip(1 - lung - air - fluid, 0, 1), vessel=1 - bullae)
+
+    def _blobs(self, hu: Plane, lung: Plane, planes: Sequence[Frame]) -> Plane:
+        """Bullae and consolidation, averaged over the slice; the share that bullae take comes back."""
+        hollow = np.zeros_like(hu)
+        for blob in self.blobs:
+            window = planes[0].window(np.array(blob.centre), max(blob.radii) + 12)
+            if window is None:
+                continue
+            shares = [blob.share(*plane.points_in(window), plane.pixel_mm) for plane in planes]
+            inside, wall = (sum(one[kind] for one in shares) * lung[window] / np.float32(len(planes)) for kind in (0, 1))
+            part = hu[window]
+            if blob.soft:
+                dense = np.minimum(
+                    part + inside * np.float32(CONSOLIDATED * (blob.hu - blob.surround_hu)), np.maximum(part, np.float32(MUSCLE_HU))
+                )
+                part[...] = dense
+            else:
+                part += inside * (np.float32(blob.hu) - part) + wall * (np.float32(-150) - part)
+                hollow[window] = np.maximum(hollow[window], inside)
+        return hollow
 
     def _lung(self, hu: Plane, lung: Plane, points: tuple[Plane, Plane, Plane]) -> None:
         """Parenchyma: fine grain, patches, denser behind, where blood gathers."""
@@ -71,25 +119,33 @@ class CtBody:
         at = _chosen(points, inside)
         grain = np.float32(20) * texture(at, 1.7, 1) + np.float32(13) * texture(at, 9.0, 2)
         grain += np.float32(0.28) * at[1] + np.float32(12)
+        for one in self.sides:
+            gained = one.collapsed(*self.body.template(*points))
+            if gained is not None:
+                grain += np.broadcast_to(gained, lung.shape)[inside]
         hu[inside] += lung[inside] * grain
 
-    def _tissue(self, hu: Plane, hollow: Plane, frame: Frame) -> None:
-        """Soft tissue within the cage, then the muscles outside it."""
+    def _tissue(self, hu: Plane, hollow: Plane, frame: Frame) -> Plane:
+        """Soft tissue within the cage, then the muscles outside it; the share of effusion comes back."""
         x, y, z = self.body.template(*frame.points())
         wall = self.body.sides[0].wall(x, y, z)
         cavity = np.minimum(self.body.sides[0].cavity(x, y, z)[0], self.body.sides[1].cavity(x, y, z)[0])
-        edge = np.float32(frame.pixel_mm)
+        edge = frame.pixel_mm
         caged = share_inside(wall + np.float32(1.0), edge) * share_inside(-cavity, edge)
         weight = np.minimum(caged, np.clip(1 - hollow, 0, 1))
         organs = np.full(hu.shape, FAT_HU, dtype=np.float32)
         self._below(organs, (x, y, z), edge)
         paint_heart(organs, self.body, frame, self.contrast_hu)
-        self._fluid(organs, (x, y, z), wall, edge)
+        for tubes in self.vessels:
+            lay(tubes, [frame], organs)
+        fluid = self._fluid(organs, (x, y, z), edge)
         hu += weight * (organs - np.float32(MUSCLE_HU))
         self._muscle(hu, weight, wall, frame)
+        self._gland(hu, frame)
         self.spine.paint(hu, frame, hollow)
+        return np.minimum(fluid, weight)
 
-    def _below(self, organs: Plane, point: tuple[Plane, Plane, Plane], edge: np.float32) -> None:
+    def _below(self, organs: Plane, point: tuple[Plane, Plane, Plane], edge: float) -> None:
         """Diaphragm, liver, spleen and stomach under the domes."""
         x, y, z = point
         left, right = self.body.sides
@@ -102,7 +158,7 @@ class CtBody:
         organs += deep * (np.float32(FAT_HU) - organs)
         enhanced = 0.35 * self.contrast_hu
         lobe = np.float32(34) - np.float32(0.55) * y - x
-        liver = np.minimum(deep, np.clip(lobe / edge, 0, 1)) * share_inside(y - np.float32(62), np.float32(10))
+        liver = np.minimum(deep, np.clip(lobe / edge, 0, 1)) * share_inside(y - np.float32(62), 10.0)
         organs += liver * (np.float32(LIVER_HU + enhanced) - organs)
         spleen = np.sqrt(((x - 92) / 34) ** 2 + ((y - 48) / 30) ** 2) - 1
         spleen = np.minimum(deep, share_inside(spleen * np.float32(30), edge))
@@ -113,13 +169,31 @@ class CtBody:
         organs += stomach_wall * (np.float32(45) - organs)
         organs += np.minimum(deep, share_inside(stomach * np.float32(38) + 4, edge)) * (content - organs)
 
-    def _fluid(self, organs: Plane, point: tuple[Plane, Plane, Plane], wall: Plane, edge: np.float32) -> None:
-        """Pleural effusion behind, where `anatomy` left the cavity short."""
-        for one in self.body.sides:
-            if one.fluid is None or one.fluid.behind is None:
+    def _fluid(self, organs: Plane, point: tuple[Plane, Plane, Plane], edge: float) -> Plane:
+        """Pleural effusion behind, where `anatomy` left the cavity short; its share of each pixel."""
+        total = np.zeros_like(organs)
+        for one in self.sides:
+            distance = one.fluid_distance(*point)
+            if distance is None:
                 continue
-            distance, _ = replace(one, fluid=None).cavity(*point)
-            organs += share_inside(np.maximum(distance, wall), edge) * (np.float32(FLUID_HU) - organs)
+            share = share_inside(distance, edge)
+            organs += share * (np.float32(FLUID_HU) - organs)
+            total += share
+        return total
+
+    def _gland(self, hu: Plane, frame: Frame) -> None:
+        """Strands of gland in the fat of the breasts; less with age."""
+        share = np.clip(1.1 - 0.011 * self.body.patient.age_years, 0.15, 0.9)
+        for breast in self.body.shell.breasts:
+            where = box(frame, self.body, breast.centre, max(breast.radii))
+            if where is None:
+                continue
+            window, (x, y, z) = where
+            part = hu[window]
+            inside = (self.body.shell.breast(breast, x, y, z) < -8) & (part > -200) & (part < -40)
+            at = np.stack([np.broadcast_to(one, part.shape)[inside] for one in (x, y, z)])
+            strands = texture(at, 5.0, 6) + texture(at, 13.0, 7) + np.float32(2.4 * share - 2.0)
+            part[inside] += np.clip(strands, 0, 1.2) * np.float32(95)
 
     def _muscle(self, hu: Plane, weight: Plane, wall: Plane, frame: Frame) -> None:
         """Fat planes between the muscles of the chest wall, and grain in all soft tissue."""
@@ -128,8 +202,11 @@ class CtBody:
             return
         at = _chosen(frame.points(), inside)
         outer = np.broadcast_to(wall, hu.shape)[inside]
-        layered = np.sin(outer / np.float32(2.4) + np.float32(2.0) * texture(at, 26.0, 4))
-        septa = np.clip((layered - np.float32(0.62)) * np.float32(2.2), 0, 1) * (outer > 6) * (1 - weight[inside])
+        at[2] *= np.float32(0.5)  # muscles run up and down
+        layered = np.sin(outer / np.float32(2.9) + np.float32(3.2) * texture(at, 21.0, 4))
+        depth = np.float32(0.62) + np.float32(0.35) * texture(at, 14.0, 5)
+        septa = np.clip((layered - depth) * np.float32(2.2), 0, 1) * (1 - weight[inside])
+        septa *= (outer > 6) * np.clip(np.float32(0.4) + texture(at, 34.0, 8), 0, 1)
         grain = np.float32(7) * texture(at, 3.2, 3)
         tissue = hu[inside]
         hu[inside] = tissue + grain - septa * np.clip(tissue + np.float32(90), 0, 140) * np.float32(0.75)
@@ -138,11 +215,32 @@ class CtBody:
 @lru_cache(maxsize=4)
 def _ct_body(patient: Patient, contrast_hu: float) -> CtBody:
     body = Body.of(patient)
-    tubes = tuple(replace(one, hu=one.hu + 0.85 * contrast_hu) if one.kind is Kind.VESSEL else one for one in body.tubes)
-    soft = great_vessels(body.build, contrast_hu)
-    return CtBody(body, contrast_hu, Couch.under(body), Spine.of(body), (*soft, *tubes))
+    arms, couch = _arms_down(patient), Couch.under(body)
+    sx, sy, _ = body.build.stretch
+    blobs = tuple(one for one in body.blobs if one.in_lung)  # the bowel's gas is painted with the bowel
+    sides = LyingHemithorax.over(body.sides[0]), LyingHemithorax.over(body.sides[1])
+    body = replace(body, blobs=(), sides=sides, shell=LyingShell.on(body.shell, couch.top_mm / sy, couch.rise * sx**2 / sy, arms_down=arms))
+    tubes = tuple(_seen(one, contrast_hu, arms=arms) for one in body.tubes if one.kind is not Kind.SPINE)
+    return CtBody(body, contrast_hu, couch, Spine.of(body), tubes, tuple(great_vessels(body.build, contrast_hu)), blobs, sides)
 
 
-def _chosen(points: tuple[Plane, Plane, Plane], inside: Plane) -> Plane:
+def _arms_down(patient: Patient) -> bool:
+    """Arms are above the head, but for some who cannot lift them."""
+    return bool(patient.rng("ct arms").random() < 0.12)
+
+
+def _seen(tubes: Tubes, contrast_hu: float, *, arms: bool) -> Tubes:
+    """A tube as CT shows it: enhanced vessels, marrow darker than the mean that a radiograph needs, no arm that is out of the field."""
+    if tubes.kind is Kind.VESSEL:
+        half = np.maximum(VESSEL_GROWTH * tubes.half_S2, np.float32(VESSEL_LEAST_MM))
+        return replace(tubes, half_S2=half.astype(np.float32), hu=tubes.hu + 0.85 * contrast_hu)
+    if tubes.kind is Kind.HUMERUS and not arms:
+        return tubes.only(np.minimum(tubes.start_S3[:, 2], tubes.end_S3[:, 2]) > SHOULDER_MM)
+    if tubes.kind is Kind.RIB:
+        return replace(tubes, hu=0.8 * tubes.hu, core_hu=0.6 * tubes.core_hu)
+    return tubes
+
+
+def _chosen(points: tuple[Plane, Plane, Plane], inside: NDArray[np.bool_]) -> Plane:
     """Coordinates (3, N) of the chosen pixels."""
-    return np.stack([np.broadcast_to(one, inside.shape)[inside] for one in points])
+    return np.asarray(np.stack([np.broadcast_to(one, inside.shape)[inside] for one in points]), dtype=np.float32)

@@ -37,13 +37,13 @@ class Spine:
         """Into a slice, in place, where there is no lung."""
         middle = frame.first_3 + 0.5 * (frame.columns - 1) * frame.pixel_mm * (frame.axes_33[0] + frame.axes_33[1])
         height = float(middle[2] / self.body.build.stretch[2])
-        centre = (0.0, float(spine_y(np.float32(height))) + 18, height)
+        centre = (0.0, float(spine_y(np.array(height, dtype=np.float32))) + 18, height)
         where = box(frame, self.body, centre, REACH_MM)
         if where is None:
             return
-        rows, columns, (x, y, z) = where
-        part, free = hu[rows, columns], np.clip(1 - hollow[rows, columns], 0, 1)
-        edge = np.float32(frame.pixel_mm)
+        window, (x, y, z) = where
+        part, free = hu[window], np.clip(1 - hollow[window], 0, 1)
+        edge = frame.pixel_mm
         back = y - spine_y(z)
         self._muscles(part, free, x, back)
         level = np.mod(np.interp(z, *_levels()), 1.0).astype(np.float32)  # 0 and 1 at the discs
@@ -54,10 +54,13 @@ class Spine:
         canal = _ellipse(x, back - np.float32(22), (8.5, 7.5), 2.0)
         present = np.clip((np.sin(np.float32(np.pi) * level) - np.float32(0.25)) * 3, 0, 1)
         arch = np.maximum(_ellipse(x, back - np.float32(24), (14.5, 13.0), 2.0), -canal)
-        arch = np.maximum(arch, -(rim + 1))
+        roots = np.hypot(np.abs(x) - np.float32(12), np.maximum(np.abs(back - np.float32(15)) - np.float32(5), 0)) - np.float32(3.6)
+        arch = np.maximum(np.where(present > 0.9, np.minimum(arch, roots), arch), -(rim + 1))
         self._bone(part, free * np.maximum(present, np.float32(0.35)), arch, np.float32(self.marrow_hu + 120), edge)
         across = np.abs(x)
-        wing = np.hypot(np.maximum(np.abs(across - np.float32(22)) - np.float32(10), 0), back - np.float32(27) - np.float32(0.25) * across) - np.float32(5.0)
+        wing = np.hypot(
+            np.maximum(np.abs(across - np.float32(22)) - np.float32(10), 0), back - np.float32(27) - np.float32(0.25) * across
+        ) - np.float32(5.0)
         self._bone(part, free * np.clip((present - np.float32(0.6)) * 3, 0, 1), wing, np.float32(self.marrow_hu), edge)
         tip = _ellipse(x, back - np.float32(48), (3.0, 14.0), 2.0)
         self._bone(part, free, tip, np.float32(self.marrow_hu), edge)
@@ -68,14 +71,13 @@ class Spine:
     def _muscles(self, part: Plane, free: Plane, x: Plane, back: Plane) -> None:
         """The long muscles beside the spinous processes."""
         side = _ellipse(np.abs(x) - np.float32(22), back - np.float32(44), (19.0, 14.0), 2.6)
-        part += share_inside(side, np.float32(2.0)) * free * (np.float32(50) - np.minimum(part, 50))
+        part += share_inside(side, 2.0) * free * (np.float32(50) - np.minimum(part, 50))
 
-    def _bone(self, part: Plane, free: Plane, distance: Plane, marrow: np.float32, edge: np.float32, disc: Plane | None = None) -> None:
+    def _bone(self, part: Plane, free: Plane, distance: Plane, marrow: np.float32, edge: float, disc: Plane | None = None) -> None:
         """Cortex and spongy bone within a distance; disc where it says so."""
-        cortex, core = np.float32(CORTEX_HU), marrow
-        if disc is not None:
-            cortex = cortex + disc * (np.float32(DISC_HU) - cortex)
-            core = core + disc * (np.float32(DISC_HU) - core)
+        soft = np.zeros((1, 1), dtype=np.float32) if disc is None else disc
+        cortex = np.float32(CORTEX_HU) + soft * np.float32(DISC_HU - CORTEX_HU)
+        core = marrow + soft * (np.float32(DISC_HU) - marrow)
         part += share_inside(distance, edge) * free * (cortex - part)
         part += share_inside(distance + np.float32(1.6), edge) * free * (core - part)
 

@@ -57,7 +57,7 @@ def reconstruct(hu_HW: Plane, kernel: Kernel, pixel_mm: float, noise_hu: float, 
     strength = np.exp(np.float32(0.36) * (0.5 * (across_H[:, None] + down_W[None, :]) - np.float32(3.6)))
     white = rfft2(rng.standard_normal(hu_HW.shape, dtype=np.float32))
     noise = irfft2(white * grain, s=hu_HW.shape) * np.minimum(strength, np.float32(2.5))
-    lines = np.clip((across_H - np.float32(5.2)) * np.float32(0.55), 0, 2.5)
+    lines = np.clip((across_H - np.float32(5.8)) * np.float32(0.35), 0, 1.4)
     if lines.max() > 0.05:
         noise = noise + irfft2(white * streak, s=hu_HW.shape) * lines[:, None]
     return np.asarray(shown + np.float32(noise_hu * _NOISE[kernel]) * noise, dtype=np.float32)

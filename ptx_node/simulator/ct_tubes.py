@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,6 +46,33 @@ def cut(tubes: Tubes, frame: Frame) -> Cut | None:
     return Cut(whole.reshape(shape), core.reshape(shape) if core is not None else None)
 
 
+def lay(tubes: Tubes, planes: Sequence[Frame], hu: Plane, free: Plane | None = None) -> Plane | None:
+    """Draw tubes into a slice averaged over these planes, in place: wall, then core.
+
+    Args:
+        tubes: of one kind.
+        planes: of one slice.
+        hu: the slice so far.
+        free: share of each pixel that the tubes may take; all where it is None.
+
+    Returns:
+        The share of each pixel that they take; None where they do not meet the slice.
+    """
+    cuts = [one for one in (cut(tubes, plane) for plane in planes) if one is not None]
+    if not cuts:
+        return None
+    part = np.float32(1 / len(planes))
+    whole = np.asarray(sum((one.whole_HW for one in cuts[1:]), cuts[0].whole_HW) * part, dtype=np.float32)
+    if free is not None:
+        whole *= free
+    hu += whole * (np.float32(tubes.hu) - hu)
+    cores = [one.core_HW for one in cuts if one.core_HW is not None]
+    if cores:
+        core = sum(cores[1:], cores[0]) * part
+        hu += np.minimum(core, whole) * np.float32(tubes.core_hu - tubes.hu)
+    return whole
+
+
 @dataclass(frozen=True, slots=True)
 class _Pieces:
     """Pieces near the plane in the frame's millimetres: start, run, unit directions of the two half axes, the half axes."""
@@ -64,7 +91,7 @@ class _Pieces:
         half = tubes.half_S2[keep].astype(np.float32)
         turn = frame.axes_33.T.astype(np.float32)
         along = run / np.maximum(np.linalg.norm(run, axis=1, keepdims=True), np.float32(1e-6))
-        first = tubes.up_S3[keep].astype(np.float32) @ turn
+        first = _square_to(along, tubes.up_S3[keep].astype(np.float32) @ turn)
         second = np.cross(along, first).astype(np.float32)
         reach = half.max(axis=1) + np.float32(frame.pixel_mm)
         rise = np.where(np.abs(run[:, 2]) < 1e-4, np.float32(1e-4), run[:, 2])
@@ -88,9 +115,18 @@ class _Pieces:
                 yield group[first : first + some], (int(wide), int(high))
 
 
-def _draw(
-    pieces: _Pieces, group: NDArray[np.intp], box: tuple[int, int], frame: Frame, into: tuple[Plane, Plane | None, float]
-) -> None:
+def _square_to(along_S3: Plane, up_S3: Plane) -> Plane:
+    """The direction nearest to `up` that is square to the piece; round tubes give any direction, even their own."""
+    first = up_S3 - along_S3 * (along_S3 * up_S3).sum(axis=1, keepdims=True)
+    size = np.linalg.norm(first, axis=1, keepdims=True)
+    spare = np.stack([-along_S3[:, 1] - along_S3[:, 2], along_S3[:, 0], along_S3[:, 0]], axis=1)
+    spare = np.where(np.abs(along_S3[:, :1]) < 0.1, np.array([[1, 0, 0]], dtype=np.float32), spare)
+    spare = spare - along_S3 * (along_S3 * spare).sum(axis=1, keepdims=True)
+    first = np.where(size > 0.1, first, spare)
+    return np.asarray(first / np.linalg.norm(first, axis=1, keepdims=True), dtype=np.float32)
+
+
+def _draw(pieces: _Pieces, group: NDArray[np.intp], box: tuple[int, int], frame: Frame, into: tuple[Plane, Plane | None, float]) -> None:
     """Raise the shares where these pieces lie; touching pieces of one tube are one."""
     column = pieces.box_S4[group, 0][:, None] + np.arange(box[0], dtype=np.int32)
     row = pieces.box_S4[group, 1][:, None] + np.arange(box[1], dtype=np.int32)

@@ -331,6 +331,6 @@ TOPICS = {
     "wall": ("Bones and soft tissues", "Chest wall", "Other"),
     "devices": ("Lines and tubes", "Devices"),
 }
-LOBES = {"right": ("upper", "middle", "lower"), "left": ("upper", "lower")}
+LOBES = {"upper": "upper", "middle": "middle", "lower": "lower"}
 BOTH = "bilateral"
 ABBREVIATIONS = ((" without ", " w/o "), (" with ", " w/ "), ("pneumothorax", "PTX"), ("right", "R"), ("left", "L"), ("evidence of", "e/o"))

@@ -329,6 +329,6 @@ TOPICS = {
     "wall": ("Paroi et os", "Cadre osseux", "Autres"),
     "devices": ("Matériel", "Dispositifs"),
 }
-LOBES = {"right": ("supérieur", "moyen", "inférieur"), "left": ("supérieur", "inférieur")}
+LOBES = {"upper": "supérieur", "middle": "moyen", "lower": "inférieur"}
 BOTH = "bilatéral"
 ABBREVIATIONS = ((" avec ", " av "), ("pneumothorax", "PNO"), ("droit", "D"), ("gauche", "G"), ("sans ", "ss "))

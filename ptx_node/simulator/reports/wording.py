@@ -93,9 +93,7 @@ def _shared(language: Language, facts: Facts, rng: np.random.Generator) -> dict[
         shared[name] = tables.BOTH if both else tables.SIDES[side.value]
         if language == "fr":
             shared[name + "_f"] = "bilatérale" if both else tables.SIDES_F[side.value]
-    side = facts.sides.get(Confounder.CONSOLIDATION, Laterality.RIGHT)
-    lobes = tables.LOBES["right" if side is Laterality.BILATERAL else side.value]
-    shared["lobe"] = str(lobes[int(rng.integers(len(lobes)))])
+    shared["lobe"] = str(tables.LOBES[facts.lobe])
     person = {"en": ("man", "woman"), "fr": ("Homme", "Femme")}[language]
     shared["person"] = person[0 if facts.sex == "M" else 1]
     shared["age"] = str(facts.age_years)
