@@ -68,15 +68,17 @@ def _near_codes(codes_NW: Codes) -> Iterator[tuple[bool, bool, NDArray[np.int64]
         rows = first_N[start : start + BLOCK, None]
         for mirrored in (False, True):
             bits_BN = np.bitwise_count(rows ^ (MIRROR[0] if mirrored else np.uint64(0)) ^ first_N[None, start:])
+            # At most RADIUS bits, or all but so many, in one comparison of bytes: small numbers wrap to large ones.
+            near = np.flatnonzero(bits_BN - np.uint8(RADIUS + 1) >= BITS - 2 * RADIUS - 1)
+            places = np.stack(np.divmod(near, bits_BN.shape[1]), axis=1)
+            bits = bits_BN.ravel()[near]
             for inverted in (False, True):
-                places = np.argwhere(bits_BN >= BITS - RADIUS if inverted else bits_BN <= RADIUS)
-                places = places[places[:, 1] > places[:, 0]]
-                bits = bits_BN[places[:, 0], places[:, 1]]
-                places += start
-                whole = _all_bits(codes_NW, places, mirrored=mirrored)
-                kept = whole >= BITS * WORDS - RADIUS_ALL if inverted else whole <= RADIUS_ALL
-                if kept.any():
-                    yield mirrored, inverted, places[kept], BITS - bits[kept] if inverted else bits[kept]
+                kept = (places[:, 1] > places[:, 0]) & ((bits > RADIUS) == inverted)
+                some, of_some = places[kept] + start, bits[kept]
+                whole = _all_bits(codes_NW, some, mirrored=mirrored)
+                close = whole >= BITS * WORDS - RADIUS_ALL if inverted else whole <= RADIUS_ALL
+                if close.any():
+                    yield mirrored, inverted, some[close], BITS - of_some[close] if inverted else of_some[close]
 
 
 def _all_bits(codes_NW: Codes, places: NDArray[np.int64], *, mirrored: bool) -> NDArray[np.int64]:

@@ -150,10 +150,22 @@ def _dicom(record: Record) -> _Pixels:
 
 def _of_values(ds: Dataset, words_HW: Words) -> Iterator[Complaint]:
     stored, most = int(ds.get("BitsStored") or ds.BitsAllocated), int(words_HW.max(initial=0))
-    if int(ds.get("PixelRepresentation") or 0) == 0 and most >> stored:
-        yield Complaint("bits", f"a pixel of {most} does not fit in Bits Stored {stored}")
+    written = _most_written(ds)
+    if int(ds.get("PixelRepresentation") or 0) == 0 and written >> stored:
+        yield Complaint(
+            "bits", f"a pixel of {written} does not fit in Bits Stored {stored}: an overlay in the unused bits, or a wrong header"
+        )
     elif stored > 8 and 0 < most < 256:
         yield Complaint("bits", f"no pixel is above {most}, although {stored} bits are stored: 8-bit values in a wider file")
+
+
+def _most_written(ds: Dataset) -> int:
+    """The largest word of uncompressed 16-bit pixels as the file has it: the decoder takes bits away that are not stored."""
+    syntax = ds.file_meta.TransferSyntaxUID
+    if syntax.is_compressed or int(ds.BitsAllocated) != 16:
+        return 0
+    words = np.frombuffer(ds.PixelData, dtype="<u2" if syntax.is_little_endian else ">u2")
+    return int(words.max(initial=0))
 
 
 def _measured(facts: Facts, pixels: _Pixels, mask_HW: NDArray[np.bool_] | None) -> Seen:
