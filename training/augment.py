@@ -118,6 +118,7 @@ def _warps(count: int, most: float, rng: Generator) -> Tensor:
 
 def _grid(matrix_B33: Tensor, size: int, device: torch.device) -> Tensor:
     """Where each pixel of the new square comes from, (B, H, W, 2) as x, y in -1 .. 1."""
+    tilted = bool((matrix_B33[:, 2, :2] != 0).any())  # asked before the matrices go to the device, which would have to be waited for
     matrix_B33 = matrix_B33.to(device)
     line = (torch.arange(size, device=device) * 2 + 1) / size - 1
     # Rows and columns apart: sums of two vectors instead of a product with every pixel.
@@ -125,7 +126,7 @@ def _grid(matrix_B33: Tensor, size: int, device: torch.device) -> Tensor:
     across_B3W = matrix_B33[:, :, 0:1] * line
     place_B3HW = down_B3H[..., :, None] + across_B3W[..., None, :]
     xy_B2HW = place_B3HW[:, :2]
-    if bool((matrix_B33[:, 2, :2] != 0).any()):
+    if tilted:
         xy_B2HW = xy_B2HW / place_B3HW[:, 2:]
     return xy_B2HW.permute(0, 2, 3, 1)
 

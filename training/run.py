@@ -122,6 +122,9 @@ def begin(settings: Settings, training: Sequence[Prepared], validation: Sequence
     """
     device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if place.device == "auto" else place.device)
     open_folder(place, settings)
+    if device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # shapes are static
+        torch.set_float32_matmul_precision("high")
     torch.manual_seed(settings.seed)
     pool, judged, data = Pool(training), Pool(validation), settings.data
     check_leaks({"train": pool.records, "validation": judged.records})
