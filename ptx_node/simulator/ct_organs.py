@@ -149,7 +149,8 @@ class CtBody:
         """Diaphragm, liver, spleen and stomach under the domes."""
         x, y, z = point
         left, right = self.body.sides
-        under = np.where(x > 0, left.dome.height(x, y), right.dome.height(x, y)) - z
+        share = np.clip(np.float32(0.5) + x / np.float32(40), 0, 1)
+        under = share * left.dome.height(x, y) + (1 - share) * right.dome.height(x, y) - z
         below = share_inside(-under, edge)
         if not below.any():
             return
@@ -200,16 +201,16 @@ class CtBody:
         inside = (hu > -250) & (hu < 250)
         if not inside.any():
             return
-        at = _chosen(frame.points(), inside)
-        outer = np.broadcast_to(wall, hu.shape)[inside]
+        points = frame.points()
+        hu[inside] += np.float32(7) * texture(_chosen(points, inside), 3.2, 3)
+        inside &= (wall > 6) & (weight < 0.5)
+        at = _chosen(points, inside)
         at[2] *= np.float32(0.5)  # muscles run up and down
-        layered = np.sin(outer / np.float32(2.9) + np.float32(3.2) * texture(at, 21.0, 4))
+        layered = np.sin(np.broadcast_to(wall, hu.shape)[inside] / np.float32(2.9) + np.float32(3.2) * texture(at, 21.0, 4))
         depth = np.float32(0.62) + np.float32(0.35) * texture(at, 14.0, 5)
-        septa = np.clip((layered - depth) * np.float32(2.2), 0, 1) * (1 - weight[inside])
-        septa *= (outer > 6) * np.clip(np.float32(0.4) + texture(at, 34.0, 8), 0, 1)
-        grain = np.float32(7) * texture(at, 3.2, 3)
+        septa = np.clip((layered - depth) * np.float32(2.2), 0, 1) * np.clip(np.float32(0.4) + texture(at, 34.0, 8), 0, 1)
         tissue = hu[inside]
-        hu[inside] = tissue + grain - septa * np.clip(tissue + np.float32(90), 0, 140) * np.float32(0.75)
+        hu[inside] = tissue - septa * np.clip(tissue + np.float32(90), 0, 140) * np.float32(0.75)
 
 
 @lru_cache(maxsize=4)

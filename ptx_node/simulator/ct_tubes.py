@@ -83,6 +83,7 @@ class _Pieces:
     second_S3: Plane
     half_S2: Plane
     box_S4: NDArray[np.int32]
+    round_S: NDArray[np.bool_]
 
     @classmethod
     def of(cls, tubes: Tubes, keep: NDArray[np.intp], ends: tuple[Plane, Plane], frame: Frame) -> _Pieces:
@@ -100,16 +101,18 @@ class _Pieces:
         a, b = start + near[:, None] * run, start + far[:, None] * run
         low = np.floor((np.minimum(a, b)[:, :2] - reach[:, None]) / frame.pixel_mm)
         high = np.ceil((np.maximum(a, b)[:, :2] + reach[:, None]) / frame.pixel_mm)
-        return cls(start, run, first, second, half, np.concatenate([low, high], axis=1).astype(np.int32))
+        box = np.concatenate([low, high], axis=1).astype(np.int32)
+        return cls(start, run, first, second, half, box, np.abs(half[:, 0] - half[:, 1]) < 1e-3)
 
     def groups(self, frame: Frame) -> Iterable[tuple[NDArray[np.intp], tuple[int, int]]]:
-        """Pieces whose patches have one size in pixels (wide, high), a manageable number at a time."""
+        """Pieces of one shape whose patches have one size in pixels (wide, high), a manageable number at a time."""
         box = self.box_S4
         inside = (box[:, 2] >= 0) & (box[:, 3] >= 0) & (box[:, 0] < frame.columns) & (box[:, 1] < frame.columns)
         size = np.maximum(box[:, 2:] - box[:, :2] + 1, 4)
         size = np.ceil(2 ** (np.ceil(2 * np.log2(size)) / 2)).astype(np.int32)
-        for wide, high in np.unique(size[inside], axis=0):
-            group = np.flatnonzero(inside & (size[:, 0] == wide) & (size[:, 1] == high))
+        kinds = np.concatenate([size, self.round_S[:, None]], axis=1)
+        for wide, high, whether in np.unique(kinds[inside], axis=0):
+            group = np.flatnonzero(inside & (kinds == (wide, high, whether)).all(axis=1))
             some = max(1, MOST_ELEMENTS // int(wide * high))
             for first in range(0, len(group), some):
                 yield group[first : first + some], (int(wide), int(high))
@@ -132,38 +135,55 @@ def _draw(pieces: _Pieces, group: NDArray[np.intp], box: tuple[int, int], frame:
     row = pieces.box_S4[group, 1][:, None] + np.arange(box[1], dtype=np.int32)
     start, run = pieces.start_S3[group], pieces.run_S3[group]
     pixel = np.float32(frame.pixel_mm)
-    u = (column * pixel - start[:, :1])[:, None, :]
-    v = (row * pixel - start[:, 1:2])[:, :, None]
-    w = -start[:, 2][:, None, None]
-    length2 = np.maximum((run * run).sum(axis=1), np.float32(1e-6))
-    rx, ry, rz = (run[:, axis][:, None, None] for axis in range(3))
-    share = (u * rx + (v * ry + w * rz)) / length2[:, None, None]
-    held = np.clip(share, 0, 1)
-    over = (share - held) * np.sqrt(length2)[:, None, None]
-    off = []
-    for direction in (pieces.first_S3[group], pieces.second_S3[group]):
-        dx, dy, dz = (direction[:, axis][:, None, None] for axis in range(3))
-        off.append(u * dx + (v * dy + w * dz))
+    point = (column * pixel - start[:, :1])[:, None, :], (row * pixel - start[:, 1:2])[:, :, None], -start[:, 2][:, None, None]
+    length = np.sqrt(np.maximum((run * run).sum(axis=1), np.float32(1e-6)))[:, None, None]
+    ahead = _along(point, run) / length
+    over = ahead - np.clip(ahead, 0, length)
     half = pieces.half_S2[group][:, :, None, None]
+    cap = np.minimum(half.min(axis=1), length)  # ends are round, but a disc stays flat
+    if pieces.round_S[group[0]]:
+        x, y, z = point
+        aside = np.maximum((x * x + z * z) + y * y - ahead * ahead, 0)
+        across: tuple[Plane, ...] = (np.asarray(aside, dtype=np.float32),)
+    else:
+        across = _along(point, pieces.first_S3[group]), _along(point, pieces.second_S3[group])
     whole, core, wall_mm = into
     inside = (column >= 0) & (column < frame.columns), (row >= 0) & (row < frame.columns)
     place = np.clip(row, 0, frame.columns - 1)[:, :, None] * frame.columns + np.clip(column, 0, frame.columns - 1)[:, None, :]
     valid = inside[1][:, :, None] & inside[0][:, None, :]
-    _raise(whole, place, _share((off[0], off[1], over), half, pixel) * valid)
+    _raise(whole, place, _share(across, over, (half, cap), pixel) * valid)
     if core is not None:
-        _raise(core, place, _share((off[0], off[1], over), np.maximum(half - np.float32(wall_mm), np.float32(0.05)), pixel) * valid)
+        inner = np.maximum(half - np.float32(wall_mm), np.float32(0.05))
+        _raise(core, place, _share(across, over, (inner, np.minimum(cap, inner.min(axis=1))), pixel) * valid)
 
 
-def _share(off: tuple[Plane, Plane, Plane], half_S211: Plane, edge: np.float32) -> Plane:
-    """Share inside the ellipse of these half axes, by a distance that is right near its surface."""
-    a, b = half_S211[:, 0], half_S211[:, 1]
-    least = np.minimum(a, b)
-    qa, qb, qc = off[0] / a, off[1] / b, off[2] / least
-    q2 = qa * qa + (qb * qb + qc * qc)
-    q = np.sqrt(q2)
-    steep = np.sqrt((qa / a) ** 2 + ((qb / b) ** 2 + (qc / least) ** 2)) / np.maximum(q, np.float32(1e-3))
-    distance = (q - 1) / np.maximum(steep, 1 / np.maximum(a, b))
-    return np.clip(np.float32(0.5) - np.maximum(distance, -least) / edge, 0, 1)
+def _along(point: tuple[Plane, Plane, Plane], direction_S3: Plane) -> Plane:
+    """Inner product of every point with its piece's direction."""
+    x, y, z = point
+    dx, dy, dz = (direction_S3[:, axis][:, None, None] for axis in range(3))
+    return np.asarray(y * dy + (x * dx + z * dz), dtype=np.float32)
+
+
+def _share(across: tuple[Plane, ...], over: Plane, size: tuple[Plane, Plane], edge: np.float32) -> Plane:
+    """Share inside a section, by a distance that is right near its surface.
+
+    Args:
+        across: squared distance from a round piece's line, or the two distances along an ellipse's axes.
+        over: distance beyond the piece's ends.
+        size: half axes (S, 2, 1, 1), and how far the rounded ends reach (S, 1, 1).
+        edge: width of the step at the surface, mm.
+    """
+    half, cap = size
+    a, b = half[:, 0], half[:, 1]
+    if len(across) == 1:
+        beyond = over * (a / cap)
+        distance = np.sqrt(across[0] + beyond * beyond) - a
+    else:
+        qa, qb, qc = across[0] / a, across[1] / b, over / cap
+        q = np.sqrt(qa * qa + (qb * qb + qc * qc))
+        steep = np.sqrt((qa / a) ** 2 + ((qb / b) ** 2 + (qc / cap) ** 2)) / np.maximum(q, np.float32(1e-3))
+        distance = np.maximum((q - 1) / np.maximum(steep, 1 / np.maximum(a, b)), -np.minimum(a, b))
+    return np.asarray(np.clip(np.float32(0.5) - distance / edge, 0, 1), dtype=np.float32)
 
 
 def _raise(into: Plane, place: NDArray[np.int32], share: Plane) -> None:

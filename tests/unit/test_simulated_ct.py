@@ -16,6 +16,7 @@ from ptx_node.simulator.ct import CtSeries, acquire, scan, slice_count, volume_m
 from ptx_node.simulator.ct_organs import CtBody
 from ptx_node.simulator.ct_protocol import Kernel, Protocol, draw_protocol
 from ptx_node.simulator.patient import Confounder, Patient, Size, Wishes, draw_patient
+from ptx_node.simulator.radiograph import project
 
 QUIET = Protocol(columns=128, field_mm=256, slice_distance_mm=2, slice_thickness_mm=2, noise_hu=0, table=False)
 BALL_MM, CAP_MM, AT = 60.0, 18.0, (-20.3, 15.45, 30.2)
@@ -48,7 +49,7 @@ def sick(laterality: Laterality = Laterality.LEFT, size: Size = Size.LARGE) -> P
 
 @cache
 def series(laterality: Laterality = Laterality.LEFT, size: Size = Size.LARGE) -> CtSeries:
-    return acquire(sick(laterality, size), replace(QUIET, columns=128, field_mm=400, slice_distance_mm=12, slice_thickness_mm=1))
+    return acquire(sick(laterality, size), replace(QUIET, columns=128, field_mm=400, slice_distance_mm=22, slice_thickness_mm=1))
 
 
 def centre_of(mask: NDArray[np.bool_], taken: CtSeries) -> NDArray[np.float64]:
@@ -77,8 +78,8 @@ def test_a_slice_alone_is_the_slice_of_its_series() -> None:
 
 def test_slices_go_from_the_feet_to_the_head_by_their_distance() -> None:
     heights = series().positions_mm[:, 2]
-    assert np.allclose(np.diff(heights), 12)
-    assert series().slice_distance_mm == pytest.approx(12)
+    assert np.allclose(np.diff(heights), 22)
+    assert series().slice_distance_mm == pytest.approx(22)
     assert len(acquire(sick(), Protocol(columns=32, slices=7)).hu_ZHW) == 7
 
 
@@ -211,6 +212,14 @@ def test_the_air_lies_on_the_patients_side_which_is_the_other_side_of_the_pictur
     here, there = taken.share_of_hemithorax[side.value], taken.share_of_hemithorax["right" if side is Laterality.LEFT else "left"]
     assert here > 0.03
     assert there == 0
+
+
+@pytest.mark.parametrize("side", [Laterality.LEFT, Laterality.RIGHT])
+def test_radiograph_and_ct_show_the_air_on_the_same_side(side: Laterality) -> None:
+    shadow = project(sick(side), 128, 128).mask_HW
+    from_left = np.nonzero(shadow)[1].mean() / shadow.shape[1]
+    slices = series(side).mask_ZHW
+    assert (from_left > 0.5) == (np.nonzero(slices)[2].mean() / slices.shape[2] > 0.5) == (side is Laterality.LEFT)
 
 
 def test_no_pneumothorax_gives_no_mask() -> None:
