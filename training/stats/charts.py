@@ -36,7 +36,7 @@ STYLE: Any = {
     "ytick.color": INK,
     "axes.axisbelow": True,
 }
-LONGEST = 27
+LONGEST = 25
 
 
 def colour(place: int) -> str:

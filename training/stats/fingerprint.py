@@ -2,8 +2,8 @@
 
 The code holds the signs of cosine coefficients of the evened small picture: a perceptual hash of 64 bits and two more words of higher
 frequencies. Compression, resizing and any rising grey scale leave nearly all of them; mirroring turns those of the odd columns, inversion
-turns all. The first words of all pairs are compared outright: 100,000 pictures take 17 s of one core, whatever their distribution. An index of
-bands would have to bear that all chests look alike at low frequencies.
+turns all. The first words of all pairs are compared outright (`alike`): 100,000 pictures take 17 s of one core, whatever
+their distribution. An index of bands would have to bear that all chests look alike at low frequencies.
 """
 
 from __future__ import annotations

@@ -73,6 +73,9 @@ def observe(record: Record) -> Seen:
     try:
         if record.path.suffix.lower() in PICTURES:
             pixels = _picture(record.path)
+            bits = 8 * pixels.stored_HW.dtype.itemsize
+            told = {"bits": f"{bits} of {bits}", "transfer_syntax": f"{record.path.suffix.upper()[1:]} file"}
+            facts = replace(facts, attributes=dict(facts.attributes) | told)
         else:
             with malformed_refused(record.path.name):
                 facts = _with_header(facts, read_dataset(record.path, header_only=True))

@@ -61,6 +61,7 @@ def write_page(path: Path, gathered: Gathered, summary: Mapping[str, Any], found
     """Write the page. `split` names the split file, empty without one."""
     names = list(gathered.data_sets)
     totals = {name: summary["data_sets"][name]["images"] for name in names}
+    has_slices = any(summary["data_sets"][name]["slices"] for name in names)
     environment = Environment(loader=PackageLoader("training.stats", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
     environment.filters["count"] = lambda value: f"{value:,}" if isinstance(value, int) else value
     path.write_text(
@@ -72,7 +73,9 @@ def write_page(path: Path, gathered: Gathered, summary: Mapping[str, Any], found
             totals=totals,
             split=split,
             simulated=[name for name in names if summary["data_sets"][name]["simulated"]],
-            overview=[(title, [summary["data_sets"][name][key] for name in names]) for key, title in OVERVIEW],
+            overview=[
+                (title, [summary["data_sets"][name][key] for name in names]) for key, title in OVERVIEW if key != "slices" or has_slices
+            ],
             sections=[_section(kind, found, names, summary) for kind in KINDS if kind not in {"leak", "not_in_split"} or split],
             batches={name: pictures.batch(pictures.choose(gathered.of(name), seed)) for name in names if gathered.of(name)},
             attributes=_attributes(summary, names, totals),
