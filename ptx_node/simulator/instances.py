@@ -134,4 +134,5 @@ def slice_dataset(series: CtSeries, index: int, ds: Dataset, name: str) -> NDArr
     ds.Rows, ds.Columns = hu_HW.shape
     ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
-    return np.clip(hu_HW + 1024, 0, 4095).astype(np.uint16)
+    stored_HW: NDArray[np.uint16] = np.clip(hu_HW + 1024, 0, 4095).astype(np.uint16)
+    return stored_HW
