@@ -35,6 +35,8 @@ MASK_MM = 2.0
 """Least way through pleural air that counts as pneumothorax in the mask."""
 _LUNG_MM = 8.0
 _STEP_MM = 5.5
+_CELLS_MM = 0.9, 2.0
+"""Of the grids on which lungs and the rest of the trunk are sampled, before they are drawn on the picture's own."""
 _CHUNK = 96
 
 
@@ -68,7 +70,7 @@ def project(patient: Patient, rows: int = 1024, columns: int = 1024, *, field_mm
         field_mm: width of the picture in the patient's middle plane; by chance where not given.
     """
     body, beam = Body.of(patient), Beam.of(patient, rows, columns, field_mm)
-    coarse, rough = beam.coarser(2), beam.coarser(max(2, round(2.0 / beam.pixel_mm)))
+    coarse, rough = (beam.coarser(max(1, round(cell_mm / beam.pixel_mm))) for cell_mm in _CELLS_MM)
     air, hollow, loss = _chest(body, coarse)
     slant = coarse.slant()
     attenuation = finer(loss * slant, (rows, columns)) + finer(_trunk(body, rough) * rough.slant(), (rows, columns))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
     from ptx_node.simulator.anatomy.curves import Plane
@@ -35,7 +36,8 @@ class Canvas:
 
     def picture(self) -> Plane:
         """What has been drawn, (rows, columns)."""
-        return self._sum.reshape(self._rows, self._columns)[1:-1, 1:-1].astype(np.float32)
+        drawn = self._sum.reshape(self._rows, self._columns)[1:-1, 1:-1].astype(np.float32)
+        return np.asarray(gaussian_filter(drawn, 0.65, truncate=2.5), dtype=np.float32)  # hides the lattice of the samples
 
     def spread(self, column: Plane, row: Plane, weight: Plane) -> None:
         """Add weights at positions between pixels, each shared by its four neighbours."""

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from ptx_node.simulator.anatomy.build import Build
 
-_ENDS_DEG = (152, 162, 163, 162, 160, 157, 150, 138, 126, 112, 70, 45)
+_ENDS_DEG = (150, 153, 151, 149, 146, 142, 136, 127, 116, 102, 66, 42)
 """How far round each rib's bone goes, from the spine at 0 to the breastbone at 180; the rest is cartilage, which no ray sees."""
 _FALL_MM = (44, 64, 82, 96, 106, 113, 116, 112, 102, 90, 52, 30)
-_CORTEX_HU, _MARROW_HU = 1050.0, 190.0
+_CORTEX_HU, _MARROW_HU = 1200.0, 130.0
 
 
 def rib_top(number: int) -> float:
@@ -34,8 +34,8 @@ def bones(build: Build) -> list[Tubes]:
     thin = float(np.clip(1.25 - 0.006 * build.patient.age_years, 0.65, 1.1))
     cortex, marrow = _CORTEX_HU * thin, _MARROW_HU * thin
     return [
-        join(Kind.RIB, list(_ribs(build)), hu=cortex, core_hu=marrow, wall_mm=1.0),
-        join(Kind.CLAVICLE, list(_clavicles(build)), hu=cortex, core_hu=marrow + 120, wall_mm=1.3),
+        join(Kind.RIB, list(_ribs(build)), hu=cortex, core_hu=marrow, wall_mm=0.95),
+        join(Kind.CLAVICLE, list(_clavicles(build)), hu=cortex, core_hu=marrow + 40, wall_mm=1.3),
         join(Kind.SCAPULA, list(_scapulae(build)), hu=cortex, core_hu=marrow + 60, wall_mm=0.9),
         join(Kind.HUMERUS, list(_arms(build)), hu=cortex, core_hu=marrow, wall_mm=1.8),
         join(Kind.STERNUM, list(_sternum()), hu=0.7 * cortex, core_hu=marrow, wall_mm=0.7),
@@ -55,15 +55,17 @@ def _ribs(build: Build) -> Iterator[Course]:
                 x, y = _first_rib(angle, end)
             else:
                 x, y = _round_the_cage(angle, z)
-            thick = np.interp(share, (0, 0.3, 0.6, 0.9), (3.6, 3.7, 3.0, 2.4)) * (0.7 if number == 1 else 1.0)
-            half = np.stack([np.interp(share, (0, 0.1, 0.5, 1), (4.2, 6.0, 6.6, 7.4)), thick], axis=1)
+            thick = np.interp(share, (0, 0.3, 0.6, 0.9), (3.6, 3.7, 2.9, 2.2)) * (0.7 if number == 1 else 1.0)
+            half = np.stack([np.interp(share, (0, 0.1, 0.5, 1), (4.4, 6.6, 7.0, 7.2)), thick], axis=1)
             half = half * float(rng.normal(1.0, 0.04)) * (0.93 if build.patient.sex == "F" else 1.04)
             twist = np.interp(share, (0, 0.2, 1), (0.35, 0.1, -0.15))  # the upper edge leans out behind, in front of the side
             outward = np.stack([np.sin(angle), np.cos(angle), np.zeros_like(angle)], axis=1)
             up = np.array([0, 0, 1.0]) + twist[:, None] * outward
+            if number == 1:  # it lies flat
+                up = 0.7 * outward + np.array([0, 0, 0.75])
             yield Course(
                 np.stack([x, y, z], axis=1) * (side, 1, 1),
-                half * rounded(share / share[-1], 0.0, 0.25 if number == 1 else 0.03),
+                half * rounded(share / share[-1], 0.0, 0.10 if number == 1 else 0.03),
                 up * (side, 1, 1),
             )
 
@@ -120,7 +122,7 @@ def _scapulae(build: Build) -> Iterator[Course]:
         yield Course(medial * mirror, np.array((1.6, 1.6)))
         yield Course(
             lateral * mirror,
-            np.interp(along(lateral), (0, 0.12, 0.3, 1), (13, 8, 4.5, 2.4))[:, None] * (1, 0.7) * rounded(along(lateral), 0.04, 0.02),
+            np.interp(along(lateral), (0, 0.12, 0.3, 1), (13, 8, 4.5, 2.4))[:, None] * (1, 0.7) * rounded(along(lateral), 0.11, 0.02),
         )
         yield Course(upper * mirror, np.array((1.8, 1.8)))
         yield Course(
@@ -145,7 +147,9 @@ def _arms(build: Build) -> Iterator[Course]:
     rng = build.patient.rng("arms")
     for side in (LEFT, RIGHT):
         away = float(rng.normal(0, 6))
-        line = smooth_line((176, 12, 100), (184, 10, 84), (193 + 0.3 * away, 8, 50), (204 + away, 4, -40), (214 + 2 * away, 0, -130))
+        line = smooth_line(
+            (176, 12, 100), (184, 10, 84), (193 + 0.3 * away, 8, 50), (204 + away, 4, -40), (214 + 2 * away, 0, -130), steps=60
+        )
         share = along(line)
         half = np.interp(share, (0, 0.1, 0.25, 0.4, 1), (22, 23, 20, 13, 11.5)) * rounded(share, 0.085, 0.0)[:, 0]
         yield Course(line * (side, 1, 1), np.stack([half, half], axis=1))

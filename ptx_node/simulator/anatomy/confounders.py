@@ -121,14 +121,14 @@ def _inside(
 def _bullae(build: Build, sides: tuple[Hemithorax, ...]) -> list[Blob]:
     rng = build.patient.rng("bullae")
     found = []
-    for _ in range(int(rng.integers(2, 8))):
+    for _ in range(int(rng.integers(2, 6))):
         one = sides[int(rng.integers(0, 2))]
         at = _inside(rng, one, (30, -50, 35), (100, 60, 112))
         depth = -float(one.lung(at[:1], at[1:2], at[2:])[0])
         size = float(min(rng.uniform(6, 26), max(4.0, depth + 3)))
         radii = size * rng.uniform(0.8, 1.2, 3)
         inside = 1000 * (one.density - 1)
-        found.append(Blob(three(at), three(radii), -992.0, inside, wall_mm=0.8, in_lung=True))
+        found.append(Blob(three(at), three(radii), -992.0, inside, wall_mm=0.6, in_lung=True))
     return found
 
 

@@ -46,8 +46,9 @@ class Table:
     def __call__(self, first: Plane, second: Plane) -> Plane:
         """Value at each pair; the two broadcast."""
         one, two = np.broadcast_arrays(first, second)
-        at = [(one - self.origin[0]) / self.step, (two - self.origin[1]) / self.step]
-        return np.asarray(map_coordinates(self.value, at, order=1, mode="nearest", output=np.float32))
+        at = [((one - self.origin[0]) / self.step).ravel(), ((two - self.origin[1]) / self.step).ravel()]
+        found: Plane = map_coordinates(self.value, at, order=1, mode="nearest", output=np.float32)
+        return found.reshape(one.shape)
 
 
 def share_inside(distance: Plane, width: float) -> Plane:

@@ -108,7 +108,7 @@ def _electrodes(build: Build) -> list[Tubes]:
         y = front * (1 - 0.25 * (abs(x) / 150) ** 2) * (0.8 if z > 60 else 1.0)
         stickers.append(Course(np.array(((x, y - 1.2, z), (x, y, z))), _round(9.0)))
         snaps.append(Course(np.array(((x, y - 3.5, z), (x, y - 1.0, z))), _round(float(rng.uniform(2.2, 4.0)))))
-        bend = np.array((x, y, z)) + (0.5 * (away[0] - x), -4, 0.5 * (away[2] - z)) + rng.normal(0, (22, 2, 34))
+        bend = np.array((0.5 * (away[0] + x), y - 4, 0.5 * (away[2] + z))) + rng.normal(0, (22, 2, 34))
         wires.append(Course(smooth_line((x, y - 3, z), tuple(bend), tuple(away + rng.normal(0, 12, 3))), _round(0.75)))
     return [
         join(Kind.WIRE, stickers, hu=700.0, surround_hu=-1000.0),

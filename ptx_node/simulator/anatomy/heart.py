@@ -115,7 +115,9 @@ class Mediastinum:
             right = np.where(meets, np.minimum(right, middle - half), right)
         behind = y - (spine_y(z) - 15)  # vertebrae, with the muscles beside them
         tissue = np.interp(behind, (0, 3, 12, 28, 42, 56), (0, 11, 18, 25, 36, 56))
-        tissue = np.maximum(tissue, np.interp(y, (-100, -70, -45, 0, 20, 45), (9, 3, 4, 11, 14, 12)))  # fat in front, gullet behind
+        tissue = np.maximum(
+            tissue, np.interp(y, (-100, -70, -45, 0, 16, 32, 45), (9, 3, 4, 9, 10, 15, 21)) + 2.5 * np.sin(z / 27)
+        )  # fat in front, gullet behind
         left, right = np.maximum(left, tissue), np.minimum(right, -tissue)
         tables = {
             side: Table(gaussian_filter(edge, (1.3, 2.4)).astype(np.float32), (float(_Y[0]), float(_Z[0])), _STEP)

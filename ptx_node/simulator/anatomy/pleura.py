@@ -75,10 +75,10 @@ class Gap:
         upright = build.patient.posture is not Posture.SUPINE
         if build.patient.posture is Posture.UPRIGHT_PA:
             low = float(np.interp(depth, (3, 9, 16, 24, 32, 50, 70), (108, 92, 68, 36, -2, -105, -220))) + float(rng.normal(0, 10))
-            reach, base = (low, APEX_MM - 3), float(np.interp(depth, (38, 75), (0, 16)))
+            reach, base = (low, APEX_MM - 3), float(np.interp(depth, (52, 85), (0, 16)))
         elif upright:
             low = float(np.interp(depth, (3, 9, 16, 24, 32, 50, 70), (104, 82, 54, 16, -32, -135, -235))) + float(rng.normal(0, 14))
-            reach, base = (low, APEX_MM - 8), float(np.interp(depth, (30, 70), (0, 16)))
+            reach, base = (low, APEX_MM - 8), float(np.interp(depth, (45, 80), (0, 16)))
         else:
             rise = float(np.interp(depth, (3, 9, 16, 32, 50, 75), (8, 13, 26, 72, 160, 290))) * float(rng.uniform(0.8, 1.2))
             reach, base = (float(np.interp(depth, (3, 16, 32, 60), (-40, -25, 0, 60))), build.dome_mm[side] + rise), 0.35 * depth

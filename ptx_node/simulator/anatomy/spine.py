@@ -35,7 +35,7 @@ def spine(build: Build) -> list[Tubes]:
         bodies.append(Course(np.stack([np.full(5, x), np.full(5, y), z], axis=1), section, _SIDEWAYS))
         for end in (0.39, -0.39):
             at = middle + tall * end
-            plates.append(Course(np.array([(x, y, at + 0.5), (x, y, at - 0.5)]), section[0], _SIDEWAYS))
+            plates.append(Course(np.array([(x, y, at + 1.1), (x, y, at - 1.1)]), section[0], _SIDEWAYS))
         for side in (1, -1):
             arches.append(
                 Course(
@@ -48,6 +48,6 @@ def spine(build: Build) -> list[Tubes]:
         arches.append(Course(thorn, np.array((2.6, 6.0)), _SIDEWAYS))
     return [
         join(Kind.SPINE, bodies, hu=430 * old, core_hu=130 * old, wall_mm=0.8, surround_hu=50.0),
-        join(Kind.SPINE, plates, hu=300 * old, surround_hu=50.0),
+        join(Kind.SPINE, plates, hu=190 * old, surround_hu=50.0),
         join(Kind.SPINE, arches, hu=520 * old, core_hu=130 * old, wall_mm=0.8, surround_hu=50.0),
     ]

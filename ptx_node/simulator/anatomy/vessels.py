@@ -42,7 +42,9 @@ def vessels(build: Build, sides: tuple[Hemithorax, ...]) -> Tubes:
         artery = np.array((x * 38 + 0.8 * shift, 10, 20 if x > 0 else 12))
         vein = np.array((x * 30 + 0.9 * shift, 12, -14))
         for root, radius, levels in ((artery, 7.2, _LEVELS), (vein, 6.0, _LEVELS)):
-            trees.append(_within(hemithorax, grow(root, _targets(hemithorax, rng, 2**levels), radius * float(rng.normal(1, 0.06)), rng)))
+            trees.append(
+                _within(hemithorax, grow(root, _targets(hemithorax, root, rng, 2**levels), radius * float(rng.normal(1, 0.06)), rng))
+            )
     start, end = np.concatenate([t.start_S3 for t in trees]), np.concatenate([t.end_S3 for t in trees])
     radius = np.concatenate([t.radius_S for t in trees]).astype(np.float32)
     up = np.zeros_like(start)
@@ -50,13 +52,14 @@ def vessels(build: Build, sides: tuple[Hemithorax, ...]) -> Tubes:
     return Tubes(Kind.VESSEL, start, end, np.stack([radius, radius], axis=1), up, hu=40.0, surround_hu=-860.0)
 
 
-def _targets(hemithorax: Hemithorax, rng: np.random.Generator, number: int) -> np.ndarray:
+def _targets(hemithorax: Hemithorax, root: np.ndarray, rng: np.random.Generator, number: int) -> np.ndarray:
     """Points in the lung at some distance from its surface, denser where more blood flows: below and behind."""
     found = np.empty((0, 3), dtype=np.float32)
     while len(found) < number:
         points = rng.uniform((3, -96, -172), (150, 96, 124), (6 * number, 3)).astype(np.float32)
         points[:, 0] *= hemithorax.side
         keep = hemithorax.lung(points[:, 0], points[:, 1], points[:, 2]) < -_MARGIN_MM
+        keep &= np.linalg.norm((points - root) * (1, 0.8, 1), axis=1) > rng.uniform(22, 75, len(points))  # none turns back at the root
         keep &= rng.random(len(points)) < 0.75 - 0.0022 * points[:, 2]
         found = np.concatenate([found, points[keep]])
         if not keep.any():
