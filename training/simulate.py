@@ -40,6 +40,7 @@ class Order:
         first_seed: seed of the first patient; sets with other seeds share no patient.
         positives: odds of a pneumothorax.
         masks: `rle`, `seg` or `nifti`.
+        slice_mm: CT: distance and thickness of slices; 0 for a protocol drawn by chance.
     """
 
     site: str
@@ -48,6 +49,7 @@ class Order:
     first_seed: int
     positives: float
     masks: str
+    slice_mm: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """What has to be the same in a run that goes on."""
@@ -67,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--positives", type=float, default=0.5, help="share of patients with a pneumothorax")
     parser.add_argument("--masks", choices=("rle", "seg", "nifti"), help="siim: rle; other radiographs: seg; CT: seg or nifti")
+    parser.add_argument("--slice-mm", type=float, default=0.0, help="CT: distance and thickness of slices; drawn by chance by default")
     parser.add_argument("--processes", type=int, default=2)
 
 
@@ -77,7 +80,7 @@ def run(chosen: argparse.Namespace) -> int:
         UsageError: no such site, masks that the format does not have, or a folder with another set.
     """
     masks = chosen.masks or {"siim": "rle"}.get(chosen.site, "seg")
-    order = Order(chosen.site, chosen.out, chosen.rows, chosen.seed * SEEDS_A_SET, chosen.positives, masks)
+    order = Order(chosen.site, chosen.out, chosen.rows, chosen.seed * SEEDS_A_SET, chosen.positives, masks, chosen.slice_mm)
     if not 0 < chosen.patients <= SEEDS_A_SET:
         raise UsageError(f"--patients is {chosen.patients}, but can be 1 to {SEEDS_A_SET}")
     kind = simulate(order, chosen.patients, processes=chosen.processes)

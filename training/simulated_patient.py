@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import ndimage
 
 from ptx_node.dicom.decode import read_dataset
 from ptx_node.errors import UsageError
+from ptx_node.simulator.ct_protocol import Protocol, draw_protocol
 from ptx_node.simulator.patient import Confounder, Wishes
 from ptx_node.simulator.sites import site_of
 from ptx_node.simulator.studies import Study
@@ -41,7 +43,7 @@ def kind_of(order: Order) -> str:
 def write(order: Order, seed: int, scratch: Path) -> dict[str, Any]:
     """Write one patient into the set; the note of it: `truth` (a row of `patients.csv`) and `run_lengths`."""
     wishes = Wishes(prevalence=order.positives)
-    study = simulate_study(scratch, seed, site=order.site, wishes=wishes, size=_size(order))
+    study = simulate_study(scratch, seed, site=order.site, wishes=wishes, size=_size(order), protocol=_protocol(order, seed))
     kind = kind_of(order)
     if kind == "siim":
         _move_as_siim(order.out, study)
@@ -59,6 +61,14 @@ def _size(order: Order) -> tuple[int, int] | None:
         return None
     rows, columns = site_of(order.site).size
     return order.rows, max(1, round(order.rows * columns / rows))
+
+
+def _protocol(order: Order, seed: int) -> Protocol | None:
+    """As drawn, with the wished slices; None where none are wished."""
+    if not order.slice_mm:
+        return None
+    columns = (_size(order) or site_of(order.site).size)[1]
+    return replace(draw_protocol(seed, columns=columns), slice_distance_mm=order.slice_mm, slice_thickness_mm=order.slice_mm)
 
 
 def _truth(order: Order, study: Study) -> dict[str, Any]:

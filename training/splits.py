@@ -209,18 +209,20 @@ def check_leaks(records_by_part: Mapping[str, Iterable[Record]]) -> None:
     """Refuse what would make a figure too good.
 
     Raises:
-        LeakError: a patient, an image or a file stands in two parts; patients and files are named.
+        LeakError: a patient, an image, a file or a simulated patient's seed stands in two parts; patients and files are named.
     """
     places: dict[tuple[str, str], dict[str, Record]] = defaultdict(dict)
     for part, records in records_by_part.items():
         for record in records:
-            keys = (("patient", record.patient_id), ("image", record.image_id), ("file", f"{record.path}#{record.slice_index}"))
+            keys = [("patient", record.patient_id), ("image", record.image_id), ("file", f"{record.path}#{record.slice_index}")]
+            if record.simulated and "seed" in record.extra:  # two sites know the same simulated person under other names
+                keys.append(("simulated patient", f"seed {record.extra['seed']}"))
             for key in keys:
                 places[key].setdefault(part, record)
     leaks = [(what, one, found) for (what, one), found in places.items() if len(found) > 1]
     if not leaks:
         return
-    kind = min({what for what, _, _ in leaks}, key=("patient", "image", "file").index)
+    kind = min({what for what, _, _ in leaks}, key=("patient", "image", "file", "simulated patient").index)
     of_kind = [(one, found) for what, one, found in leaks if what == kind]
     told = "; ".join(f"{one} ({', '.join(f'{part}: {found[part].path}' for part in found)})" for one, found in of_kind[:NAMED])
     more = f" and {len(of_kind) - NAMED} more" if len(of_kind) > NAMED else ""

@@ -119,8 +119,8 @@ def test_another_site_becomes_dicom_with_seg(tmp_path):
 
 @pytest.mark.parametrize("masks", ["seg", "nifti"])
 def test_simulated_ct_slices_are_labelled_by_their_masks(tmp_path, masks):
-    simulate(order(tmp_path, "ct64", masks, rows=64, positives=1.0), 1, processes=1)
-    simulate(order(tmp_path / "none", "ct64", masks, rows=64, positives=0.0), 1, processes=1)
+    simulate(order(tmp_path, "ct64", masks, rows=64, positives=1.0, slice_mm=20.0), 1, processes=1)
+    simulate(order(tmp_path / "none", "ct64", masks, rows=64, positives=0.0, slice_mm=40.0), 1, processes=1)
     data_set = open_data_set("ct_folder", tmp_path)
     assert () == data_set.problems
     labels = Counter(record.label for record in data_set.records if record.series_id in truth(tmp_path))

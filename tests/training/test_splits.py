@@ -102,6 +102,12 @@ def test_one_image_under_two_patients_is_a_leak_too():
         check_leaks({"train": [one], "validation": [same]})
 
 
+def test_one_simulated_person_at_two_sites_is_a_leak():
+    one, same = (Record(site, site, Path(f"{site}.dcm"), 1, simulated=True, extra={"seed": "7"}) for site in ("siim", "toulouse"))
+    with pytest.raises(LeakError, match=r"same simulated patient .*seed 7 \(train: siim.dcm, test: toulouse.dcm\)"):
+        check_leaks({"train": [one], "test": [same]})
+
+
 def test_an_unknown_patient_is_not_silently_trained_on():
     with pytest.raises(UsageError, match="does not know patient stranger"):
         draw("one", people()).divide([Record("x", "stranger", Path("x"), 0)])
