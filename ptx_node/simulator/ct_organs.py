@@ -17,16 +17,15 @@ from ptx_node.simulator.anatomy.curves import share_inside
 from ptx_node.simulator.anatomy.tubes import Kind
 from ptx_node.simulator.ct_couch import Couch
 from ptx_node.simulator.ct_effusion import LyingHemithorax
-from ptx_node.simulator.ct_mediastinum import box, great_vessels, paint_heart
+from ptx_node.simulator.ct_mediastinum import great_vessels, paint_heart
 from ptx_node.simulator.ct_shell import LyingShell
 from ptx_node.simulator.ct_spine import Spine
 from ptx_node.simulator.ct_texture import texture
 from ptx_node.simulator.ct_tubes import lay
+from ptx_node.simulator.ct_wall import ChestWall, chosen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from ptx_node.simulator.anatomy.blobs import Blob
     from ptx_node.simulator.anatomy.body import Solids
@@ -55,7 +54,11 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class CtBody:
-    """A body with its blood, couch and spine, ready for the scanner."""
+    """A body with its blood, couch and spine, ready for the scanner.
+
+    Attributes:
+        dependent: Hounsfield units that the lung gains at the back wall, where it hangs together, and everywhere.
+    """
 
     body: Body
     contrast_hu: float
@@ -65,6 +68,8 @@ class CtBody:
     vessels: tuple[Tubes, ...]
     blobs: tuple[Blob, ...]
     sides: tuple[LyingHemithorax, LyingHemithorax]
+    chest_wall: ChestWall
+    dependent: tuple[float, float]
 
     @classmethod
     def of(cls, patient: Patient, contrast_hu: float = 0.0) -> CtBody:
@@ -116,11 +121,15 @@ class CtBody:
         inside = lung > 0.1
         if not inside.any():
             return
-        at = _chosen(points, inside)
+        at = chosen(points, inside)
         grain = np.float32(20) * texture(at, 1.7, 1) + np.float32(13) * texture(at, 9.0, 2)
-        grain += np.float32(0.28) * at[1] + np.float32(12)
+        soaked, base = self.dependent
+        grain += np.float32(0.35) * at[1] + np.float32(base)
+        x, y, z = self.body.template(*points)
+        behind = np.exp(np.minimum(self.sides[0].wall(x, y, z), 0) / np.float32(9)) * np.clip(y / np.float32(60), 0, 1)
+        grain += np.float32(soaked) * behind[inside]
         for one in self.sides:
-            gained = one.collapsed(*self.body.template(*points))
+            gained = one.collapsed(x, y, z)
             if gained is not None:
                 grain += np.broadcast_to(gained, lung.shape)[inside]
         hu[inside] += lung[inside] * grain
@@ -140,8 +149,7 @@ class CtBody:
             lay(tubes, [frame], organs)
         fluid = self._fluid(organs, (x, y, z), edge)
         hu += weight * (organs - np.float32(MUSCLE_HU))
-        self._muscle(hu, weight, wall, frame)
-        self._gland(hu, frame)
+        self.chest_wall.paint(hu, weight, wall, frame)
         self.spine.paint(hu, frame, hollow)
         return np.minimum(fluid, weight)
 
@@ -182,36 +190,6 @@ class CtBody:
             total += share
         return total
 
-    def _gland(self, hu: Plane, frame: Frame) -> None:
-        """Strands of gland in the fat of the breasts; less with age."""
-        share = np.clip(1.1 - 0.011 * self.body.patient.age_years, 0.15, 0.9)
-        for breast in self.body.shell.breasts:
-            where = box(frame, self.body, breast.centre, max(breast.radii))
-            if where is None:
-                continue
-            window, (x, y, z) = where
-            part = hu[window]
-            inside = (self.body.shell.breast(breast, x, y, z) < -8) & (part > -200) & (part < -40)
-            at = np.stack([np.broadcast_to(one, part.shape)[inside] for one in (x, y, z)])
-            strands = texture(at, 5.0, 6) + texture(at, 13.0, 7) + np.float32(2.4 * share - 2.0)
-            part[inside] += np.clip(strands, 0, 1.2) * np.float32(95)
-
-    def _muscle(self, hu: Plane, weight: Plane, wall: Plane, frame: Frame) -> None:
-        """Fat planes between the muscles of the chest wall, and grain in all soft tissue."""
-        inside = (hu > -250) & (hu < 250)
-        if not inside.any():
-            return
-        points = frame.points()
-        hu[inside] += np.float32(7) * texture(_chosen(points, inside), 3.2, 3)
-        inside &= (wall > 6) & (weight < 0.5)
-        at = _chosen(points, inside)
-        at[2] *= np.float32(0.5)  # muscles run up and down
-        layered = np.sin(np.broadcast_to(wall, hu.shape)[inside] / np.float32(2.9) + np.float32(3.2) * texture(at, 21.0, 4))
-        depth = np.float32(0.62) + np.float32(0.35) * texture(at, 14.0, 5)
-        septa = np.clip((layered - depth) * np.float32(2.2), 0, 1) * np.clip(np.float32(0.4) + texture(at, 34.0, 8), 0, 1)
-        tissue = hu[inside]
-        hu[inside] = tissue - septa * np.clip(tissue + np.float32(90), 0, 140) * np.float32(0.75)
-
 
 @lru_cache(maxsize=4)
 def _ct_body(patient: Patient, contrast_hu: float) -> CtBody:
@@ -220,9 +198,23 @@ def _ct_body(patient: Patient, contrast_hu: float) -> CtBody:
     sx, sy, _ = body.build.stretch
     blobs = tuple(one for one in body.blobs if one.in_lung)  # the bowel's gas is painted with the bowel
     sides = LyingHemithorax.over(body.sides[0]), LyingHemithorax.over(body.sides[1])
+    rng = patient.rng("ct tissue")
+    muscular = float(rng.uniform(0.7, 1.35)) * (1.1 if patient.sex == "M" else 0.9)
+    dependent = float(rng.uniform(20, 230)), float(rng.normal(22, 22))
     body = replace(body, blobs=(), sides=sides, shell=LyingShell.on(body.shell, couch.top_mm / sy, couch.rise * sx**2 / sy, arms_down=arms))
     tubes = tuple(_seen(one, contrast_hu, arms=arms) for one in body.tubes if one.kind is not Kind.SPINE)
-    return CtBody(body, contrast_hu, couch, Spine.of(body), tubes, tuple(great_vessels(body.build, contrast_hu)), blobs, sides)
+    return CtBody(
+        body=body,
+        contrast_hu=contrast_hu,
+        couch=couch,
+        spine=Spine.of(body),
+        tubes=tubes,
+        vessels=tuple(great_vessels(body.build, contrast_hu)),
+        blobs=blobs,
+        sides=sides,
+        chest_wall=ChestWall(body, muscular, arms),
+        dependent=dependent,
+    )
 
 
 def _arms_down(patient: Patient) -> bool:
@@ -240,8 +232,3 @@ def _seen(tubes: Tubes, contrast_hu: float, *, arms: bool) -> Tubes:
     if tubes.kind is Kind.RIB:
         return replace(tubes, hu=0.8 * tubes.hu, core_hu=0.6 * tubes.core_hu)
     return tubes
-
-
-def _chosen(points: tuple[Plane, Plane, Plane], inside: NDArray[np.bool_]) -> Plane:
-    """Coordinates (3, N) of the chosen pixels."""
-    return np.asarray(np.stack([np.broadcast_to(one, inside.shape)[inside] for one in points]), dtype=np.float32)
