@@ -31,7 +31,11 @@ SIDE_SHARE = 0.08
 MOST_EROSION_MM = 24.0
 APART = 0.25
 """Two seeds are two sides if their middles are so far apart, as a share of the body's width; else they are lobes of one lung."""
-CLOSED_MM = 9.0
+CORE_MM = 6.0
+GAS_HU = -940
+"""Small parts that hang on by less than twice `CORE_MM` and are nothing but gas are the stomach's or the bowel's. (A pocket of pleural
+air that goes the same way is counted again with the mask that shows it.)"""
+CLOSED_MM = 6.0
 """Half the width of vessels and fissures that are counted to the lung around them."""
 
 
@@ -69,7 +73,7 @@ def hemithoraces(hu_ZHW: NDArray[np.int16], spacing_mm: Sequence[float], *, to_l
     coarse_mm = np.array([step * factor for step, factor in zip(spacing_mm, factors, strict=True)])
     small_ZHW = _blocks(hu_ZHW, factors)
     body_ZHW = _body(small_ZHW)
-    air_ZHW = _large_parts(body_ZHW & (small_ZHW < AIR_HU))
+    air_ZHW = _without_bubbles(_large_parts(body_ZHW & (small_ZHW < AIR_HU)), small_ZHW, coarse_mm)
     width = np.ptp(np.flatnonzero(body_ZHW.any(axis=(0, 1)))) if body_ZHW.any() else 0
     seeds_ZHW = _seeds(air_ZHW, coarse_mm, apart=APART * float(width), to_left=to_left)
     sides_ZHW = np.zeros(air_ZHW.shape, dtype=np.uint8)
@@ -140,6 +144,18 @@ def _large_parts(air_ZHW: NDArray[np.bool_]) -> NDArray[np.bool_]:
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
     return np.asarray((sizes >= SMALL * sizes.max())[labels])
+
+
+def _without_bubbles(air_ZHW: NDArray[np.bool_], hu_ZHW: NDArray[np.float32], voxel_mm: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The stomach lies against the lung with nothing but the dome between, which a block's mean does not show everywhere."""
+    labels, count = ndimage.label(ndimage.distance_transform_edt(air_ZHW, sampling=voxel_mm) > CORE_MM)
+    if count < 2:  # noqa: PLR2004 - nothing hangs on anything
+        return air_ZHW
+    numbers = np.arange(1, count + 1)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    gas = (ndimage.mean(hu_ZHW, labels, numbers) < GAS_HU) & (sizes < SIDE_SHARE * sizes.sum())
+    places = ndimage.distance_transform_edt(labels == 0, sampling=voxel_mm, return_distances=False, return_indices=True)
+    return np.asarray(air_ZHW & ~np.concatenate([[False], gas])[labels[tuple(places)]])
 
 
 def _seeds(air_ZHW: NDArray[np.bool_], voxel_mm: NDArray[np.float64], *, apart: float, to_left: bool) -> NDArray[np.uint8]:
