@@ -59,10 +59,11 @@ def train(settings: Settings, training: Sequence[Prepared], validation: Sequence
         run.device,
         threads=threads,
     )
-    frozen, saved_at = "", time.monotonic()
+    frozen, saved_at, over = "", time.monotonic(), clock.progress(state.position.step) >= 1
     with Progress(run) as progress:
-        while (done := clock.progress(state.position.step)) < 1 and not out_of_patience(run):
+        while not over and not out_of_patience(run):
             # Which stage, which rate, what learns.
+            done = clock.progress(state.position.step)
             stage, _ = schedule.stage_at(done)
             if stage != state.stage:
                 state.stage, state.stage_started = stage, state.position.step
@@ -82,7 +83,8 @@ def train(settings: Settings, training: Sequence[Prepared], validation: Sequence
             progress.step({"step": state.position.step, **line}, clock.progress(state.position.step))
             # The end of an epoch, and a checkpoint when it is time.
             step, keep = state.position.step, settings.keep
-            epoch_ends = step % schedule.epoch_steps == 0 or clock.progress(step) >= 1
+            over = clock.progress(step) >= 1  # asked once: a run whose time is over is validated before it ends
+            epoch_ends = over or step % schedule.epoch_steps == 0
             if epoch_ends:
                 figures, better = judge(run)
                 log.write(step=step, epoch=state.epoch, best=better, spent_s=round(clock.spent_s, 1), **figures.to_json())
@@ -91,6 +93,8 @@ def train(settings: Settings, training: Sequence[Prepared], validation: Sequence
             if epoch_ends or due or (keep.checkpoint_steps and step % keep.checkpoint_steps == 0):
                 run.save()
                 saved_at = time.monotonic()
+    if not state.epoch:  # its time was over before a resume
+        judge(run)
     source.close()
     log.close()
     return finish(run)

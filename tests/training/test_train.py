@@ -297,10 +297,24 @@ def test_a_run_ends_with_its_time(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     place = Place(tmp_path / "run", minutes=0.02, device="cpu", quiet=True)
     start = time.monotonic()
-    summary = train(tiny(stages=[{"epochs": 1000, "rate_from": 1e-3, "rate_to": 1e-4}]), [pictures(20)], [pictures(8, first=50)], place)
+    settings, data = tiny(stages=[{"epochs": 1000, "rate_from": 1e-3, "rate_to": 1e-4}]), ([pictures(20)], [pictures(8, first=50)])
+    summary = train(settings, *data, place)
     assert 0.02 <= summary["minutes"] + 0.005
     assert time.monotonic() - start < 60
     assert summary["best"]["epoch"] >= 1
+    (tmp_path / "run" / "summary.json").unlink()
+    again = train(settings, *data, replace(place, resume=True))
+    assert (summary["steps"], summary["best"]) == (again["steps"], again["best"]), "a run whose time is over was trained on"
+
+
+def test_tensorboard_is_written_where_it_is_asked_for_and_missing_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = tiny(stages=[{"epochs": 1, "rate_from": 1e-3, "rate_to": 1e-4}])
+    data = ([pictures(8)], [pictures(4, first=50)])
+    train(settings, *data, Place(tmp_path / "run", device="cpu", tensorboard=True, quiet=True))
+    assert 1 == len(list((tmp_path / "run" / "tensorboard").glob("events*")))
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ConfigurationError, match=r"ptx-node\[tensorboard\]"):
+        train(settings, *data, Place(tmp_path / "other", device="cpu", tensorboard=True, quiet=True))
 
 
 def test_the_command_trains_from_files_and_refuses_what_it_should(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
