@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ptx_node.simulator.anatomy.curves import Plane
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -95,7 +97,7 @@ def display(signal_HW: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
     return shown
 
 
-def _curve(mixed_HW: NDArray[np.float32], thorax: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
+def _curve(mixed_HW: Plane, thorax: Plane, look: Look) -> NDArray[np.float32]:
     """The window: lungs and mediastinum get the brightness the look asks for, everything beyond fades to black and white."""
     dark, bright = (float(one) for one in np.percentile(thorax, (8, 76)))
     low, high = np.log(look.lung / (1 - look.lung)), np.log(look.heart / (1 - look.heart))
@@ -112,7 +114,7 @@ def _curve(mixed_HW: NDArray[np.float32], thorax: NDArray[np.float32], look: Loo
     return np.clip(shown, 0, 1, out=shown)
 
 
-def _bands(density_HW: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+def _bands(density_HW: NDArray[np.float32]) -> tuple[Plane, Plane, Plane, Plane]:
     """Details of about 1, 4 and 16 mm, and what is left."""
     unit = density_HW.shape[0] / 512
     one = gaussian_filter(density_HW, max(0.6, unit), truncate=2.5)

@@ -24,7 +24,7 @@ def _along_rows(coarse: Plane, number: int, by: int) -> Plane:
     at = np.clip(at, 0, coarse.shape[0] - 1)
     low = np.minimum(at.astype(np.int32), max(0, coarse.shape[0] - 2))
     share = (at - low).astype(np.float32)[:, None]
-    first = coarse[low]
+    first: Plane = coarse[low]
     if coarse.shape[0] > 1:
         first += share * (coarse[low + 1] - first)
     return first

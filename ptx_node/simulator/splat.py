@@ -12,13 +12,15 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ptx_node.simulator.anatomy.curves import Plane
     from ptx_node.simulator.anatomy.tubes import Tubes
     from ptx_node.simulator.beam import Beam
 
 WATER_PER_MM = 0.0195
 """Attenuation of water at the effective energy of a chest radiograph."""
-_SPACING_PX = 0.75
+_SPACING_PX = 1.0
 
 
 def per_mm(hu: float) -> float:
@@ -79,12 +81,8 @@ class Canvas:
             of = np.flatnonzero(seen & (wide == one))
             samples = 2 ** int(one)
             enough = np.ceil(5 * half_px[of, 0] * half_px[of, 1] / samples).astype(np.int32)
-            self._strips(
-                tubes,
-                (column_a[of], row_a[of], run_c[of], run_r[of], np.maximum(number[of], enough)),
-                (across[of], half_px[of], area[of], mass[of]),
-                samples,
-            )
+            line, section = (column_a, row_a, run_c, run_r), (across, half_px, area, mass)
+            self._strips(tubes, tuple(v[of] for v in line), tuple(v[of] for v in section), np.maximum(number[of], enough), samples)
 
     def _shadow(self, tubes: Tubes, across: Plane) -> Plane:
         """Half extent of each section's shadow in millimetres: across the line's shadow, and along it (for pieces seen end on)."""
@@ -98,9 +96,9 @@ class Canvas:
         halves[0] = np.maximum(halves[0], 0.3 * tubes.half_S2.min(axis=1))
         return np.stack(halves, axis=1).astype(np.float32)
 
-    def _strips(self, tubes: Tubes, line: tuple[Plane, ...], section: tuple[Plane, ...], samples: int) -> None:
+    def _strips(self, tubes: Tubes, line: tuple[Plane, ...], section: tuple[Plane, ...], number: NDArray[np.int32], samples: int) -> None:
         """Pieces whose shadows are about equally wide."""
-        column, row, run_c, run_r, number = line
+        column, row, run_c, run_r = line
         across, half_px, area, mass = section
         piece = np.repeat(np.arange(len(number)), number)
         step = np.arange(len(piece)) - np.repeat(np.cumsum(number) - number, number)

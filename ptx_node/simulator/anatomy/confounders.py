@@ -92,13 +92,15 @@ def _soft_tissue_air(build: Build) -> Tubes:
     for _ in range(int(rng.integers(120, 260))):
         if rng.random() < 0.6:  # beside the ribs
             z = rng.uniform(-140, 90)
-            x = np.interp(z, (-140, 0, 90), (160, 152, 135)) + rng.uniform(0, 10 + build.fat_mm)
+            x = float(np.interp(z, (-140, 0, 90), (160, 152, 135))) + rng.uniform(0, 10 + build.fat_mm)
             run = np.array((rng.normal(0, 5), rng.normal(0, 16), rng.normal(0, 16)))
         elif rng.random() < 0.65:  # the fan of the chest muscle
-            x, z = rng.uniform(50, 145), rng.uniform(10, 95)
+            z = rng.uniform(10, 95)
+            x = rng.uniform(50, 145)
             run = np.array((24.0, 8.0, (z - 20) * 0.25)) + rng.normal(0, 4, 3)
         else:
-            x, z = rng.uniform(20, 110), rng.uniform(115, 175)
+            z = rng.uniform(115, 175)
+            x = rng.uniform(20, 110)
             run = rng.normal(0, 12, 3)
         start = np.array((side * x, rng.uniform(-70, 30), z))
         run[0] *= side

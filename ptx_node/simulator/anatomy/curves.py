@@ -47,13 +47,13 @@ class Table:
         """Value at each pair; the two broadcast."""
         one, two = np.broadcast_arrays(first, second)
         at = [((one - self.origin[0]) / self.step).ravel(), ((two - self.origin[1]) / self.step).ravel()]
-        found: Plane = map_coordinates(self.value, at, order=1, mode="nearest", output=np.float32)
-        return found.reshape(one.shape)
+        found: Plane = map_coordinates(self.value, at, order=1, mode="nearest", output=np.float32).reshape(one.shape)
+        return found
 
 
 def share_inside(distance: Plane, width: float) -> Plane:
     """1 inside, 0 outside, a straight step of this width across the surface; the distance is negative inside."""
-    return np.clip(np.float32(0.5) - distance / np.float32(width), 0, 1, dtype=np.float32)
+    return np.asarray(np.clip(np.float32(0.5) - distance / np.float32(width), 0, 1), dtype=np.float32)
 
 
 def ease(value: Plane | float, low: float, high: float) -> Plane:

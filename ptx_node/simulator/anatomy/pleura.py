@@ -188,7 +188,7 @@ class Hemithorax:
         distance, wall = cavity if cavity is not None else self.cavity(x, y, z)
         if self.gap is None:
             return distance
-        free = wall + self.gap.width(x, y, z)
+        free: Plane = wall + self.gap.width(x, y, z)
         if self.gap.base > 0.5:
             free = _rounded_maximum(free, self._floor(x, y) + self.gap.under(y) - z, 10)
         if self.gap.radii[0] < 214:

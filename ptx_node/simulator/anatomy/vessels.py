@@ -41,10 +41,9 @@ def vessels(build: Build, sides: tuple[Hemithorax, ...]) -> Tubes:
         shift = build.shift_mm
         artery = np.array((x * 38 + 0.8 * shift, 10, 20 if x > 0 else 12))
         vein = np.array((x * 30 + 0.9 * shift, 12, -14))
-        for root, radius, levels in ((artery, 7.2, _LEVELS), (vein, 6.0, _LEVELS)):
-            trees.append(
-                _within(hemithorax, grow(root, _targets(hemithorax, root, rng, 2**levels), radius * float(rng.normal(1, 0.06)), rng))
-            )
+        for root, wide in ((artery, 7.2), (vein, 6.0)):
+            targets = _targets(hemithorax, root, rng, 2**_LEVELS)
+            trees.append(_within(hemithorax, grow(root, targets, wide * float(rng.normal(1, 0.06)), rng)))
     start, end = np.concatenate([t.start_S3 for t in trees]), np.concatenate([t.end_S3 for t in trees])
     radius = np.concatenate([t.radius_S for t in trees]).astype(np.float32)
     up = np.zeros_like(start)
