@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ptx_node.domain.image import Radiograph
-from training.evaluate.figures import QUIET, STYLE
+from training.evaluate.figures import STYLE, save
 from training.evaluate.judge import answer_of, outputs
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def draw_examples(
         file = name.replace(" ", "-") + ".png"
         with mpl.rc_context(STYLE):
             figure = _panel(shown, each)
-            figure.text(0.998, 0.004, note, ha="right", va="bottom", fontsize=7, color=QUIET)
-            figure.savefig(folder / file)
+            save(figure, folder / file, note)
         made[name.capitalize()] = file
     return made
 

@@ -57,9 +57,18 @@ def draw_all(rows: Sequence[Row], folder: Path, *, threshold: float, note: str) 
         if volumes:
             made["volume"], captions["volume"] = volume(volumes), "Volume of the answer against the true mask's."
         for name, figure in made.items():
-            figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=7, color=QUIET)
-            figure.savefig(folder / f"{name}.png")
+            save(figure, folder / f"{name}.png", note)
     return {captions[name]: f"{name}.png" for name in made}
+
+
+def save(figure: Figure, path: Path, note: str) -> None:
+    """Write a figure with its note in a strip of its own at the foot."""
+    strip = 0.2 / figure.get_figheight()
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.set(rect=(0, strip, 1, 1 - strip))  # type: ignore[call-arg]  # of the constrained engine
+    figure.text(0.995, 0.005, note, ha="right", va="bottom", fontsize=7, color=QUIET)
+    figure.savefig(path)
 
 
 def _axes(width: float = 4.6, height: float = 4.2) -> tuple[Figure, Any]:
@@ -142,7 +151,7 @@ def calibration(rows: Sequence[Row]) -> Figure:
     axes.errorbar(said, values, yerr=[values - low, high - values], color=NEGATIVE, marker="o", markersize=4, linewidth=1, capsize=2)
     for one in bins:
         place = (one.mean_probability, one.positives.value)
-        axes.annotate(str(one.positives.count), place, (5, -10), textcoords="offset points", fontsize=7, color=QUIET)
+        axes.annotate(str(one.positives.count), place, (7, -11), textcoords="offset points", fontsize=7, color=QUIET)
     axes.set(
         xlim=(-0.03, 1.05),
         ylim=(-0.05, 1.05),
@@ -179,6 +188,8 @@ def volume(rows: Sequence[Row]) -> Figure:
     low, high = max(0.5, float(truth.min()) / 2), float(max(truth.max(), answer.max())) * 1.5
     axes.plot([low, high], [low, high], color=QUIET, linewidth=0.8, linestyle=":")
     axes.scatter(truth, np.maximum(answer, low), s=16, color=POSITIVE, alpha=0.7, linewidth=0)
+    if (answer < low).any():
+        axes.text(high, low * 1.08, f"{int((answer < low).sum())} missed", ha="right", va="bottom", fontsize=8, color=QUIET)
     axes.set_xscale("log")
     axes.set_yscale("log")
     error = float(np.median(np.abs(answer - truth) / truth))
