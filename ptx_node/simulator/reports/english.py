@@ -27,6 +27,7 @@ PLACES: dict[Size, tuple[str, ...]] = {
 RULES: dict[str, str | tuple[str, ...]] = {
     "ptx": ("pneumothorax", "pneumothorax", "pneumothorax", "pneumothorax", "PTX", "ptx"),
     "seen": ("is seen", "is present", "is noted", "is identified", "is demonstrated", "is visible", "is again seen"),
+    "nowhere": ("", "", "", "", " on either side", " on this examination", " at present", " in either hemithorax", " today"),
     "shows": ("There is", "There is", "We see", "Note is made of", "Presence of", "Demonstration of"),
     "of_mm": "[, [measuring|measured at] [up to|about|approximately|] <measure> [in [depth|thickness|maximal depth]|from the chest wall]"
     "| ([max.|maximum|] [depth|thickness|width] [of|] <measure>)|, [up to |]<measure> [deep|thick|wide]|]",
@@ -37,7 +38,7 @@ POSITIVE = (
     "[A|] <size> <side> <place> <ptx> <seen><of_mm>",
     "<size> <side>[-sided|] <place> <ptx><of_mm>",
     "<side>[-sided|] <place> <ptx>, <size><of_mm>",
-    "[In|Within|On] the <side> [hemithorax|side|pleural space] there is a <size> <place> <ptx><of_mm>",
+    "[[In|Within] the <side> [hemithorax|pleural space]|On the <side> side] there is a <size> <place> <ptx><of_mm>",
     "Air [is present|collects|has collected] in the <side> pleural space, in keeping with a <size> <ptx><of_mm>",
     "Findings [consistent|compatible|in keeping] with a <size> <side> <ptx><of_mm>",
     "<size> <side> <ptx> with [partial|subtotal|some degree of] [collapse|atelectasis] of the underlying lung<of_mm>",
@@ -46,10 +47,10 @@ POSITIVE = (
     "[Newly apparent|New|Interval development of a] <size> <side> <place> <ptx><of_mm>",
     "No [significant|relevant|appreciable] change in the [size|extent] of the [known|] <size> <side> <ptx><of_mm>",
     "The [known|previously described] <side> <ptx> is [unchanged|stable|essentially unchanged|slightly smaller|slightly larger]<of_mm>",
-    "The <side> <ptx> [persists|has not resolved|has not fully resolved|remains visible], <size> in [volume|extent]<of_mm>",
+    "The <side> <ptx> [persists|has not resolved|has not fully resolved|remains visible][, <size>|, <size> in volume|]<of_mm>",
     "[Confirmation of|This examination confirms] a <size> <side> <ptx><of_mm>",
     "Pleural air on the <side>, <size> in amount, [i.e. a <ptx>|representing a <ptx>]<of_mm>",
-    "The radiographically suspected <side> <ptx> is confirmed[, <size> in extent|]<of_mm>",
+    "The radiographically suspected <side> <ptx> is confirmed[, <size>|]<of_mm>",
     "<size> <ptx> on the <side>[, mainly [anterior|apical|basal]|]<of_mm>",
     "[A|] [free-flowing|non-loculated|] <size> <ptx> [occupies|extends along] the [anterior|non-dependent] <side> pleural space<of_mm>",
 )
@@ -102,38 +103,38 @@ REST_COLLAPSED = (
 
 
 NEGATIVE_CLEAN = (
-    "No pleural effusion or <ptx>",
+    "No pleural effusion or <ptx><nowhere>",
     "No <ptx> or [pleural |]effusion",
     "No [evidence|sign|signs|CT evidence] of <ptx> or pleural effusion",
-    "There is [no|neither] pleural [effusion, thickening or|fluid, and no|thickening, effusion or] <ptx>",
-    "The pleural spaces are [clear|dry and free of air], without effusion or <ptx>",
-    "[Neither|There is neither] [effusion|pleural fluid] nor <ptx>",
-    "No effusion/<ptx>",
-    "Pleura: no effusion, [no thickening, |]no <ptx>",
+    "There is [no|neither] pleural [effusion, thickening or|fluid, and no|thickening, effusion or] <ptx><nowhere>",
+    "The pleural spaces are [clear|dry and free of air], without effusion or <ptx><nowhere>",
+    "[Neither|There is neither] [effusion|pleural fluid] nor <ptx><nowhere>",
+    "No effusion/<ptx><nowhere>",
+    "Pleura: no effusion, [no thickening, |]no <ptx><nowhere>",
 )
 NEGATIVE_CLEAR = (
-    "No consolidation, [pleural |]effusion[,|] or <ptx>",
-    "Lungs [and pleural spaces |]are clear of consolidation, effusion and <ptx>",
+    "No consolidation, [pleural |]effusion[,|] or <ptx><nowhere>",
+    "Lungs [and pleural spaces |]are clear of consolidation, effusion and <ptx><nowhere>",
     "No [nodule, |]consolidation, <ptx> or effusion",
-    "Clear lungs, no [effusion|pleural fluid], no <ptx>",
+    "Clear lungs, no [effusion|pleural fluid], no <ptx><nowhere>",
 )
 NEGATIVE_FOLD = (
     "The radiographic [line|lucency|suspicion] [corresponds to|is explained by|is due to] a skin fold; no <ptx>",
     "[Radiographic finding|Line on the radiograph] due to a skin fold, [not a|no] <ptx>",
 )
 NEGATIVE = (
-    "No <ptx>",
+    "No <ptx><nowhere>",
     "No <ptx> [is |][seen|identified|demonstrated|visualised|visualized|detected]",
     "There is no <ptx>[ on either side|]",
-    "No [evidence|sign|signs|CT evidence|suggestion|finding] of [a |][right or left |]<ptx>",
+    "No [evidence|sign|signs|CT evidence|suggestion|finding] of [a |][right or left |]<ptx><nowhere>",
     "<ptx> [is|can be] [excluded|ruled out]",
-    "[Negative|CT negative] for <ptx>",
-    "No [right or left|left or right]-sided <ptx>",
-    "Both lungs are [fully|completely|well] expanded[,|] without <ptx>",
-    "No [free |]pleural air; [specifically|in particular], no <ptx>",
+    "[Negative|CT negative] for <ptx><nowhere>",
+    "No [right or left|left or right]-sided <ptx><nowhere>",
+    "Both lungs are [fully|completely|well] expanded[,|] without <ptx><nowhere>",
+    "No [free |]pleural air; [specifically|in particular], no <ptx><nowhere>",
     "Absence of <ptx>[ on either side|]",
-    "No [anterior|apical|occult|loculated|post-procedural|traumatic] <ptx>",
-    "Without [evidence of |]<ptx>",
+    "No [anterior|apical|occult|loculated|post-procedural|traumatic] <ptx><nowhere>",
+    "Without [evidence of |]<ptx><nowhere>",
     "<ptx>: [no|none|absent]",
     "No pneumomediastinum[,| or] <ptx>[ or pneumoperitoneum|]",
     "The suspected <ptx> is not confirmed",
@@ -147,12 +148,12 @@ NEGATIVE_TUBE = (
     "<tube> chest [tube|drain] in [satisfactory|good|expected] position, [no|without] <ptx>",
 )
 NEGATIVE_SHORT = (
-    "No <ptx>",
-    "No [evidence|sign] of <ptx>",
-    "No acute [abnormality|finding], [in particular no|and no|no] <ptx>",
+    "No <ptx><nowhere>",
+    "No [evidence|sign] of <ptx><nowhere>",
+    "No acute [abnormality|finding], [in particular no|and no|no] <ptx><nowhere>",
     "<ptx> [excluded|ruled out]",
-    "No CT correlate for the suspected <ptx>",
-    "No [traumatic|iatrogenic|acute] <ptx>",
+    "No CT correlate for the suspected <ptx><nowhere>",
+    "No [traumatic|iatrogenic|acute] <ptx><nowhere>",
     "Suspicion of <ptx> not confirmed",
 )
 

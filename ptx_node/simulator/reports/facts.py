@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -66,7 +67,8 @@ class Facts:
         return found is not None and (side is None or found in (side, Laterality.BILATERAL))
 
 
-def _found(patient: Patient) -> tuple[dict[Confounder, Laterality], str]:
+@lru_cache(maxsize=1024)
+def _found(patient: Patient) -> tuple[Mapping[Confounder, Laterality], str]:
     """Side of each confounder that has one, and the lobe of a consolidation, read off the body that the scanner sees."""
     wanted = [one for one in TOLD if one in patient.confounders]
     if not wanted:

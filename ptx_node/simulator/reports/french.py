@@ -28,6 +28,7 @@ PLACES: dict[Size, tuple[str, ...]] = {
 
 RULES: dict[str, str | tuple[str, ...]] = {
     "ptx": ("pneumothorax", "pneumothorax", "pneumothorax", "pneumothorax", "PNO", "pneumothorax"),
+    "nowhere": ("", "", "", "", " ce jour", " sur cet examen", " de part et d'autre", " à ce jour", " ni à droite ni à gauche"),
     "shows": (
         "Il existe un",
         "On note un",
@@ -107,35 +108,35 @@ REST_MILD = (
 REST_COLLAPSED = ("Collapsus [partiel|passif] du poumon <side>", "Le poumon <side> est partiellement collabé")
 
 NEGATIVE_CLEAN = (
-    "Pas d'épanchement pleural [ni|ou] de <ptx>",
-    "Ni épanchement [pleural |]ni <ptx>",
-    "Absence d'épanchement pleural [liquidien ou gazeux, pas de|et de] <ptx>",
+    "Pas d'épanchement pleural [ni|ou] de <ptx><nowhere>",
+    "Ni épanchement [pleural |]ni <ptx><nowhere>",
+    "Absence d'épanchement pleural [liquidien ou gazeux, pas de|et de] <ptx><nowhere>",
     "[Absence de|Pas de] <ptx> [ni d'|ou d']épanchement [pleural|liquidien]",
-    "Pas d'épanchement [liquidien |]pleural, pas de <ptx>",
-    "Plèvre libre, sans épanchement ni <ptx>",
-    "Espaces pleuraux [libres|sans anomalie]: ni épanchement, ni <ptx>",
+    "Pas d'épanchement [liquidien |]pleural, pas de <ptx><nowhere>",
+    "Plèvre libre, sans épanchement ni <ptx><nowhere>",
+    "Espaces pleuraux [libres|sans anomalie]: ni épanchement, ni <ptx><nowhere>",
 )
 NEGATIVE_CLEAR = (
-    "Pas de [condensation|foyer], d'épanchement [ni|ou] de <ptx>",
-    "Ni foyer, ni épanchement, ni <ptx>",
-    "[Absence de|Pas de] foyer [parenchymateux |]et pas de <ptx>",
+    "Pas de [condensation|foyer], d'épanchement [ni|ou] de <ptx><nowhere>",
+    "Ni foyer, ni épanchement, ni <ptx><nowhere>",
+    "[Absence de|Pas de] foyer [parenchymateux |]et pas de <ptx><nowhere>",
 )
 NEGATIVE_FOLD = (
     "L'image [linéaire|suspecte] de la radiographie correspond à un pli cutané, pas de <ptx>",
     "Pli cutané [simulant|à l'origine de la suspicion], absence de <ptx>",
 )
 NEGATIVE = (
-    "Pas de <ptx>",
+    "Pas de <ptx><nowhere>",
     "Absence de <ptx>[ décelable| visible|]",
-    "Pas d'argument [pour |en faveur d']un <ptx>",
+    "Pas d'argument [pour |en faveur d']un <ptx><nowhere>",
     "Pas de <ptx> [visible|décelable|décelé|individualisé|retrouvé|mis en évidence]",
-    "On ne [retrouve pas|visualise pas|met pas en évidence] de <ptx>",
-    "Il n'y a pas de <ptx>",
+    "On ne [retrouve pas|visualise pas|met pas en évidence] de <ptx><nowhere>",
+    "Il n'y a pas de <ptx><nowhere>",
     "Il n'existe pas de <ptx>[ droit ni gauche|]",
     "Aucun <ptx>[ décelable| visible|]",
-    "Aucun signe de <ptx>",
-    "Pas d'épanchement [gazeux|aérique] pleural, pas de <ptx>",
-    "Poumons à la paroi, sans <ptx>",
+    "Aucun signe de <ptx><nowhere>",
+    "Pas d'épanchement [gazeux|aérique] pleural, pas de <ptx><nowhere>",
+    "Poumons à la paroi, sans <ptx><nowhere>",
     "[Le diagnostic de <ptx>|Un <ptx>] est [éliminé|exclu|écarté]",
     "Pas de <ptx>, [pas de|ni] pneumomédiastin",
     "<ptx>: [non|absent|absence]",
@@ -152,11 +153,11 @@ NEGATIVE_TUBE = (
     "Pas de <ptx> [sous drainage|drain en place]",
 )
 NEGATIVE_SHORT = (
-    "Pas de <ptx>",
-    "Absence de <ptx>",
-    "Pas d'anomalie aiguë, [notamment pas de|en particulier pas de|pas de] <ptx>",
+    "Pas de <ptx><nowhere>",
+    "Absence de <ptx><nowhere>",
+    "Pas d'anomalie aiguë, [notamment pas de|en particulier pas de|pas de] <ptx><nowhere>",
     "<ptx> [éliminé|exclu]",
-    "Pas d'argument pour un <ptx>",
+    "Pas d'argument pour un <ptx><nowhere>",
     "Pas de <ptx> [post-traumatique|iatrogène|]",
 )
 
