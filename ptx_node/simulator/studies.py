@@ -111,13 +111,9 @@ def simulate(
 
 def simulate_radiograph(folder: Path, patient: Patient, site: Site, size: tuple[int, int] | None = None) -> Study:
     """A frontal radiograph of this patient."""
-    system = site.system(patient.seed)
+    system, person = site.system(patient.seed), person_of(patient)
     rows, columns = size or system.size
-    projection = _projected(patient, rows, columns)
-    rng = np.random.default_rng([patient.seed, 304])
-    signal_HW = expose(projection, Detector.sample(rng, bedside=site.bedside), patient.seed)
-    shown_HW = display(signal_HW, Look.sample(rng, system.manner))
-    person = person_of(patient)
+    projection, shown_HW = picture(patient, site, (rows, columns))
     name = f"{site.name}/{patient!r}/{rows}x{columns}"
     ds = common_attributes(name, site, system, person, person.arrives_at)
     ds.ViewPosition = view_of(patient.posture)
@@ -126,6 +122,14 @@ def simulate_radiograph(folder: Path, patient: Patient, site: Site, size: tuple[
     mask_HW = projection.mask_HW if projection.mask_HW.any() else None
     area = float(mask_HW.sum()) * projection.pixel_mm**2 if mask_HW is not None else None
     return replace(_study("radiograph", site, patient, [path], [ds]), mask=mask_HW, area_mm2=area)
+
+
+def picture(patient: Patient, site: Site, size: tuple[int, int]) -> tuple[Projection, NDArray[np.float32]]:
+    """What the rays met, and the picture as this site's system shows it: 0 black to 1 white. Nothing is stored."""
+    projection = _projected(patient, *size)
+    rng = np.random.default_rng([patient.seed, 304])
+    signal_HW = expose(projection, Detector.sample(rng, bedside=site.bedside), patient.seed)
+    return projection, display(signal_HW, Look.sample(rng, site.system(patient.seed).manner))
 
 
 def _projected(patient: Patient, rows: int, columns: int) -> Projection:
