@@ -259,6 +259,13 @@ def test_masks_and_labels_that_contradict_each_other_are_named(made: Set) -> Non
     assert expected == made.found(), undrawn
 
 
+def test_two_masks_of_one_picture_that_overlap_little_are_told(made: Set) -> None:
+    first, again, third = (made.add(chest(50), jpeg=bool(place), label=1) for place in range(3))
+    made.change(again, masks=(square(column=26),))
+    made.change(third, masks=(square(column=27),))
+    assert [(first.image_id, again.image_id), (first.image_id, third.image_id)] == made.found()["mask_conflict"]
+
+
 def test_one_study_with_two_labels_is_told(made: Set) -> None:
     pair = tuple(made.add(chest(50 + label), label=label, patient="X", StudyInstanceUID="1.2.3").image_id for label in (0, 1))
     assert {"study_conflict": [pair]} == made.found()

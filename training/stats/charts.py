@@ -89,7 +89,7 @@ def mask_histogram(percent_of: Mapping[str, Sequence[float]]) -> str:
                 axes.axvline(float(np.percentile(values, quantile)), color=colour(place), linestyle=line, linewidth=1.6)
         axes.set_xscale("log")
         axes.set_xlabel("mask, % of the picture (dotted: 5th percentile, dashed: median)")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high - low <= 2.5 else (1,)))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.xaxis.set_minor_locator(NullLocator())
         axes.set_ylabel("% of the images with a mask")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.datasets.masks import draw
 from training.stats.alike import near_pairs
 from training.stats.facts import Finding, Image
 from training.stats.headers import FRONTAL, LATERAL
@@ -24,6 +25,8 @@ LEAST_MIDDLE = 0.15
 """Under these, a picture may be a lateral or lie on its side. Simulated frontals, tension pneumothorax too, have 0.45 and 0.22 at least."""
 INVERTED = -0.35
 """Correlation with the set's mean picture under which a picture looks like a negative."""
+SAME_MASK = 0.7
+"""Dice under which two masks of one picture are told to differ."""
 ENOUGH = 20
 """Pictures that make a mean picture."""
 
@@ -39,6 +42,7 @@ def findings(gathered: Gathered, part_of: Callable[[Image], str | None] | None =
     found += _same_uid(images)
     alike = [*groups, *((images[pair.first], images[pair.second]) for pair in pairs)]
     found += _labels(alike)
+    found += _masks([*groups, *((images[pair.first], images[pair.second]) for pair in pairs if pair.how == "same")])
     if part_of is not None:
         found += _leaks(images, alike, part_of)
     return found
@@ -175,6 +179,21 @@ def _labels(alike: Iterable[tuple[Image, ...]]) -> Iterator[Finding]:
     for group in alike:
         if {0, 1} <= {image.record.label for image in group}:
             yield Finding("label_conflict", _labels_told(group), group)
+
+
+def _masks(alike: Iterable[tuple[Image, ...]]) -> Iterator[Finding]:
+    """The same picture in two hands: masks of one size of picture that overlap little."""
+    for group in alike:
+        drawn = [image for image in group if image.facts.mask_pixels and image.facts.shape == group[0].facts.shape]
+        for first, second in pairwise(drawn):
+            if first.record.masks == second.record.masks:
+                continue
+            one, other = draw(first.record, first.facts.shape), draw(second.record, second.facts.shape)
+            if one is None or other is None:
+                continue
+            dice = 2 * int((one & other).sum()) / int(one.sum() + other.sum())
+            if dice < SAME_MASK:
+                yield Finding("mask_conflict", f"Dice of the two masks {dice:.2f}", (first, second))
 
 
 def _labels_told(group: Sequence[Image]) -> str:

@@ -49,6 +49,7 @@ KINDS: Mapping[str, Kind] = {
         "One of the two labels is wrong; near duplicates are to be looked at.",
         shown=True,
     ),
+    "mask_conflict": Kind("Same picture, other mask", "Two annotations of one picture overlap little.", serious=False, shown=True),
     "study_conflict": Kind(
         "Same study, other label",
         "May be true (before and after drainage), or noise.",
