@@ -148,8 +148,7 @@ def shares(series: CtSeries) -> dict[str, float]:
     frame = Frame(series.positions_mm[0], series.protocol.axes_33, series.pixel_mm, count)
     x_mm = np.broadcast_to(frame.points()[0], (count, count))
     for name, here in (("left", x_mm >= 0), ("right", x_mm < 0)):
-        air = np.count_nonzero(series.mask_ZHW & here)
-        lung = np.count_nonzero(series.lung_ZHW & here)
+        air, lung = (int(np.count_nonzero(one & here)) for one in (series.mask_ZHW, series.lung_ZHW))
         found[name] = air / (air + lung) if air + lung else 0.0
     return found
 

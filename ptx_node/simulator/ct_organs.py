@@ -169,10 +169,11 @@ class CtBody:
         lobe = np.float32(34) - np.float32(0.55) * y - x
         liver = np.minimum(deep, np.clip(lobe / edge, 0, 1)) * share_inside(y - np.float32(62), 10.0)
         organs += liver * (np.float32(LIVER_HU + enhanced) - organs)
-        spleen = np.sqrt(((x - 92) / 34) ** 2 + ((y - 48) / 30) ** 2) - 1
+        low = z - np.float32(left.dome.top_mm)
+        spleen = np.sqrt(((x - 92) / 34) ** 2 + (((y - 48) / 30) ** 2 + ((low + 62) / 48) ** 2)) - 1
         spleen = np.minimum(deep, share_inside(spleen * np.float32(30), edge))
         organs += spleen * (np.float32(SPLEEN_HU + 1.2 * enhanced) - organs)
-        stomach = np.sqrt(((x - 66) / 38) ** 2 + ((y + 14) / 40) ** 2) - 1
+        stomach = np.sqrt(((x - 66) / 38) ** 2 + (((y + 14) / 40) ** 2 + ((low + 58) / 55) ** 2)) - 1
         content = np.where(y < -12, np.float32(-960), np.float32(22))
         stomach_wall = np.minimum(deep, share_inside(stomach * np.float32(38), edge))
         organs += stomach_wall * (np.float32(45) - organs)
