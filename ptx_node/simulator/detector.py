@@ -51,9 +51,9 @@ def expose(projection: Projection, detector: Detector, seed: int) -> NDArray[np.
     by = max(1, projection.attenuation_HW.shape[0] // 64)
     small = smaller(direct, by)
     inside = small < 0.5
-    wide_px = 45.0 / (projection.pixel_mm * by)
+    wide_px = 35.0 / (projection.pixel_mm * by)
     level = np.minimum(small, 0.25)
-    fog = gaussian_filter(np.where(inside, level, 0.3 * level), wide_px) * np.float32(0.35 * detector.scatter) + np.float32(
+    fog = gaussian_filter(np.where(inside, level, 0.3 * level), wide_px) * np.float32(0.8 * detector.scatter) + np.float32(
         0.002 * detector.scatter
     )
     signal = direct + finer(fog, direct.shape)

@@ -39,8 +39,14 @@ class Look:
     markers: tuple[Marker, ...] = ()
 
     @classmethod
-    def sample(cls, rng: np.random.Generator, vendor: str = "") -> Look:
-        """A look by chance, near what this vendor does: the first known name that stands in `vendor` decides."""
+    def sample(cls, rng: np.random.Generator, vendor: str = "", words: tuple[str, ...] = ("SIMULATED",)) -> Look:
+        """A look by chance, near what this vendor does.
+
+        Args:
+            rng: the only source of chance.
+            vendor: the first known name that stands in it decides; any other has a middling taste.
+            words: one of them is burned in, in one picture of four.
+        """
         taste = next((taste for name, taste in TASTES.items() if name in vendor.lower()), TASTES[""])
         detail = tuple(float(gain * rng.uniform(0.85, 1.15)) for gain in taste[0])
         borders = tuple(float(rng.uniform(0.005, 0.06)) if rng.random() < 0.22 else 0.0 for _ in range(4))
@@ -52,13 +58,13 @@ class Look:
                 Marker(side, (float(rng.uniform(0.03, 0.16)), float(across)), float(rng.uniform(0.03, 0.055)), bool(rng.random() < 0.4))
             )
         if rng.random() < 0.25:
-            words = str(rng.choice(["AP", "PORTABLE", "ERECT", "SUPINE", "PA", "SIMULATED"]))
-            markers.append(Marker(words, (float(rng.uniform(0.01, 0.04)), float(rng.uniform(0.02, 0.7))), float(rng.uniform(0.014, 0.022))))
+            word = str(rng.choice(words)) if words else ""
+            markers.append(Marker(word, (float(rng.uniform(0.01, 0.04)), float(rng.uniform(0.2, 0.6))), float(rng.uniform(0.014, 0.022))))
         return cls(
             detail=(detail[0], detail[1], detail[2]),
             latitude=float(np.clip(taste[1] * rng.uniform(0.7, 1.05), 0.35, 1)),
             lung=float(np.clip(taste[2] + rng.normal(0, 0.04), 0.1, 0.45)),
-            heart=float(np.clip(rng.normal(0.885, 0.025), 0.78, 0.95)),
+            heart=float(np.clip(rng.normal(0.88, 0.025), 0.78, 0.95)),
             borders=(borders[0], borders[1], borders[2], borders[3]),
             markers=tuple(markers),
         )
@@ -99,7 +105,7 @@ def display(signal_HW: NDArray[np.float32], look: Look) -> NDArray[np.float32]:
 
 def _curve(mixed_HW: Plane, thorax: Plane, look: Look) -> NDArray[np.float32]:
     """The window: lungs and mediastinum get the brightness the look asks for, everything beyond fades to black and white."""
-    dark, bright = (float(one) for one in np.percentile(thorax, (8, 76)))
+    dark, bright = (float(one) for one in np.percentile(thorax, (8, 84)))
     low, high = np.log(look.lung / (1 - look.lung)), np.log(look.heart / (1 - look.heart))
     steep = (high - low) / max(1e-3, bright - dark)
     shown = mixed_HW * np.float32(-steep)

@@ -40,6 +40,8 @@ def burn_in(shown_HW: NDArray[np.float32], borders: tuple[float, float, float, f
     shown_HW[:, :left] = 0
     shown_HW[:, columns - right :] = 0
     for marker in markers:
+        if not marker.text:
+            continue
         letters = _letters(marker.text, max(6, round(marker.tall * rows)))
         row, column = round(marker.at[0] * rows), round(marker.at[1] * columns)
         patch = shown_HW[row : row + letters.shape[0], column : column + letters.shape[1]]

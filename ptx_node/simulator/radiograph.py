@@ -35,8 +35,8 @@ MASK_MM = 2.0
 """Least way through pleural air that counts as pneumothorax in the mask."""
 _LUNG_MM = 8.0
 _STEP_MM = 5.5
-_CELLS_MM = 0.9, 2.0
-"""Of the grids on which lungs and the rest of the trunk are sampled, before they are drawn on the picture's own."""
+_CELLS_MM = 0.3, 0.9, 2.0
+"""Of the grids on which tubes are drawn, lungs and the rest of the trunk sampled, unless the picture's own is coarser."""
 _CHUNK = 96
 
 
@@ -70,14 +70,14 @@ def project(patient: Patient, rows: int = 1024, columns: int = 1024, *, field_mm
         field_mm: width of the picture in the patient's middle plane; by chance where not given.
     """
     body, beam = Body.of(patient), Beam.of(patient, rows, columns, field_mm)
-    coarse, rough = (beam.coarser(max(1, round(cell_mm / beam.pixel_mm))) for cell_mm in _CELLS_MM)
+    sharp, coarse, rough = (beam.coarser(max(1, round(cell_mm / beam.pixel_mm))) for cell_mm in _CELLS_MM)
     air, hollow, loss = _chest(body, coarse)
     slant = coarse.slant()
     attenuation = finer(loss * slant, (rows, columns)) + finer(_trunk(body, rough) * rough.slant(), (rows, columns))
-    canvas = Canvas(beam)
+    canvas = Canvas(sharp)
     for tubes in body.tubes:
         canvas.tubes(tubes)
-    attenuation += canvas.picture()
+    attenuation += finer(canvas.picture(), (rows, columns))
     attenuation += texture(patient, hollow - air, attenuation)
     draw_blobs(attenuation, beam, body.blobs, finer(hollow - air, (rows, columns)))
     for fold in body.folds:

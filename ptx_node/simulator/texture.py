@@ -26,7 +26,9 @@ def texture(patient: Patient, lung_mm_HW: Plane, attenuation_HW: Plane) -> Plane
     lung = np.minimum(lung_mm_HW, 200) * np.float32(1 / 150)
     weave = _noise(rng, lung.shape, 2.2, 512) * np.float32(0.010) + _noise(rng, lung.shape, 6.0, 256) * np.float32(0.018)
     strands = _noise(rng, lung.shape, 9.0, 128) * np.float32(0.022)
-    return finer(weave * lung + strands, attenuation_HW.shape)
+    drawn = finer(weave * lung + strands, attenuation_HW.shape)
+    drawn *= np.clip(attenuation_HW, 0, 1)  # nothing beside the patient
+    return drawn
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, ...], grain: float, cells: int) -> Plane:

@@ -254,6 +254,12 @@ def test_pictures_need_not_be_square():
     assert picture.attenuation_HW.dtype == picture.air_mm_HW.dtype == np.float32
 
 
+def test_nothing_is_lost_beside_the_patient():
+    picture = look_at(somebody())
+    assert 0 == np.abs(picture.attenuation_HW[:12, :12]).max()
+    assert picture.attenuation_HW[200:, 100:150].min() > 2
+
+
 def test_fewer_quanta_are_more_noise_and_scatter_is_less_contrast():
     picture = look_at(somebody())
 

@@ -111,11 +111,11 @@ def _scapulae(build: Build) -> Iterator[Course]:
     for side in (LEFT, RIGHT):
         out = float(rng.normal(-6 if over else usual, 4))
         turn = 0.5 * out
-        superior, inferior = (92 + out, 72, 116), (116 + out + turn, 84, -22)
-        medial = smooth_line(superior, (95 + out, 92, 84), (99 + out + 0.3 * turn, 98, 30), inferior)
+        superior, inferior = (97 + out, 70, 108), (116 + out + turn, 84, -22)
+        medial = smooth_line(superior, (95 + out, 90, 82), (99 + out + 0.3 * turn, 98, 30), inferior)
         glenoid = (156 + 0.4 * out, 30, 84)
         lateral = smooth_line(glenoid, (143 + 0.7 * out + 0.4 * turn, 58, 42), (126 + out + 0.8 * turn, 82, -6), inferior)
-        upper = smooth_line(superior, (122 + 0.6 * out, 58, 114), (143 + 0.5 * out, 38, 104), glenoid)
+        upper = smooth_line(superior, (122 + 0.6 * out, 56, 103), (143 + 0.5 * out, 38, 98), glenoid)
         ridge = smooth_line((97 + out, 99, 82), (128 + 0.6 * out, 88, 104), (160 + 0.4 * out, 48, 124), (172 + 0.3 * out, 16, 122))
         coracoid = smooth_line((147 + 0.4 * out, 26, 102), (143 + 0.4 * out, 8, 106), (140 + 0.4 * out, -10, 98))
         mirror = (side, 1, 1)
@@ -135,12 +135,12 @@ def _scapulae(build: Build) -> Iterator[Course]:
 
 def _blade(medial: np.ndarray, lateral: np.ndarray, side: int) -> Iterator[Course]:
     """The thin blade as overlapping flat strips from border to border."""
-    rows = np.linspace(0.12, 0.97, 22)
+    rows = np.linspace(0.03, 0.97, 24)
     for share in rows:
         a = medial[int(share * (len(medial) - 1))]
         b = lateral[int(share * (len(lateral) - 1))]
         line = a + (b - a) * np.linspace(0, 1, 6)[:, None]
-        yield Course(line * (side, 1, 1), np.array((6.0, 0.75)))
+        yield Course(line * (side, 1, 1), np.array((6.0, 0.5)))
 
 
 def _arms(build: Build) -> Iterator[Course]:

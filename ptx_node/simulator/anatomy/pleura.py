@@ -177,6 +177,8 @@ class Hemithorax:
     def _floor(self, x: Plane, y: Plane) -> Plane:
         floor = self.dome.height(x, y)
         if self.fluid is not None and self.fluid.behind is None:
+            if self.gap is not None and self.gap.upright:
+                return np.maximum(floor, np.float32(self.fluid.level))  # under air a fluid is flat
             out = np.maximum(np.abs(x) - np.float32(70), 0) / np.float32(72)
             floor = np.maximum(
                 floor, np.float32(self.fluid.level) + np.float32(38) * out * out + np.float32(20) * (np.abs(y) / np.float32(95)) ** 3
