@@ -6,6 +6,7 @@ One patient, many pictures: `anatomy` turns these numbers into a body in three d
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -180,14 +181,15 @@ NOBODY = "none"
 def draw_patient(seed: int, wishes: Wishes = ANYBODY) -> Patient:
     """The patient of this seed under these wishes."""
     rng = np.random.default_rng([seed, 1001])
-    posture = Posture(rng.choice([Posture.UPRIGHT_PA, Posture.BEDSIDE_AP, Posture.SUPINE], p=(0.6, 0.25, 0.15)))
-    posture = wishes.posture or posture
+    drawn = Posture(rng.choice([Posture.UPRIGHT_PA, Posture.BEDSIDE_AP, Posture.SUPINE], p=(0.6, 0.25, 0.15)))
+    posture = wishes.posture or drawn
     upright = posture is Posture.UPRIGHT_PA
     sex = wishes.sex or str(rng.choice(["M", "F"]))
     age = wishes.age_years or int(np.clip(rng.normal(52, 20), 16, 95))
     height = float(np.clip(rng.normal(176 if sex == "M" else 163, 7), 145, 202))
     mass_index = float(np.clip(rng.normal(24.5, 4.2), 16.5, 40))
-    inspiration = float(np.clip(rng.beta(5, 2) if upright else rng.beta(3, 3.5), 0, 1))
+    inspiration = _inspiration(deepcopy(rng), posture)
+    _inspiration(rng, drawn)  # may use up more chance in one posture than in another: what follows must not notice a wish
     rotation = float(rng.normal(0, 2.0 if upright else 5.0))
     tilt = float(rng.normal(0, 2) if upright else rng.normal(6 if posture is Posture.BEDSIDE_AP else 0, 4))
     airs = _airs(rng, wishes)
@@ -209,6 +211,11 @@ def draw_patient(seed: int, wishes: Wishes = ANYBODY) -> Patient:
         confounders=frozenset(confounders),
         tube_side=(airs[0].side if airs else tube_side) if Confounder.CHEST_TUBE in confounders else None,
     )
+
+
+def _inspiration(rng: np.random.Generator, posture: Posture) -> float:
+    """How deeply one breathes in: less in bed."""
+    return float(np.clip(rng.beta(5, 2) if posture is Posture.UPRIGHT_PA else rng.beta(3, 3.5), 0, 1))
 
 
 def _airs(rng: np.random.Generator, wishes: Wishes) -> tuple[PleuralAir, ...]:
