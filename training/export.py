@@ -13,7 +13,7 @@ from ptx_node.errors import UsageError
 from ptx_node.model.bundle import NETWORK, PATCH_NETWORK, decision_metadata, half_weights, save_bundle
 from training.checkpoint import LOG
 from training.datasets import NODE, Handling
-from training.evaluate.models import MANUFACTURER, read_decision, round_to_half
+from training.evaluate.models import EVALUATION, MANUFACTURER, read_decision, round_to_half
 from training.model_card import card, log_lines, simulated
 from training.networks.build import joint_arguments, load_run
 from training.report import ENVIRONMENT
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20220324.json"
 TRAINING_LOG = "docs/training-log.jsonl"
-EVALUATION = "docs/evaluation.json"
 LARGEST_BYTES = 50_000_000
 """Of the weights of a bundle that is to be kept in the repository."""
 MIN_AGE_YEARS = 15

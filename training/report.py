@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
+import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +17,7 @@ from rich.progress import Progress as Bar
 
 from ptx_node.errors import ConfigurationError
 from training.checkpoint import write_whole
+from training.command_line import command_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,6 +35,7 @@ def environment(run: Run) -> dict[str, Any]:
     """Revision, versions, device, seed and images of a run: what somebody needs to repeat it."""
     records = run.pool.records
     return {
+        "command": command_of(sys.argv[1:]),
         "git_revision": _git("rev-parse", "HEAD"),
         "git_changed_files": len(_git("status", "--porcelain", "--untracked-files=no").splitlines()),
         "python": platform.python_version(),

@@ -28,8 +28,8 @@ from tests.training.stand_in import tiny, train_tiny, untrained_run
 from training.__main__ import main
 from training.datasets import open_data_set, read
 from training.datasets.writing import save_seg
-from training.evaluate.models import WithoutMask, open_run, round_to_half
-from training.export import EVALUATION, TRAINING_LOG, export
+from training.evaluate.models import EVALUATION, WithoutMask, open_bundle, open_run, round_to_half
+from training.export import TRAINING_LOG, export
 from training.model_card import log_lines
 from training.networks.build import build, load_run
 from training.prepared import prepare
@@ -225,6 +225,15 @@ def same_answers(one: torch.nn.Module, other: torch.nn.Module) -> None:
     with torch.inference_mode():
         for expected, found in zip(one(inputs), other(inputs), strict=True):
             torch.testing.assert_close(expected, found, atol=1e-5, rtol=1e-5)
+
+
+def test_bundle_is_judged_by_the_sites_that_it_says_it_saw(siim, bundle, tmp_path, capsys):
+    judged = json.loads((bundle / EVALUATION).read_text())
+    assert tuple(judged["about"]["trained_sites"]) == open_bundle(bundle, device="cpu").trained_sites != ()
+    words = ["evaluate", "--bundle", bundle, "--data", f"siim:{siim[0]}", "--part", "all", "--out", tmp_path, "--device", "cpu"]
+    assert 0 == main([str(word) for word in [*words, "--repeats", "5", "--examples", "1"]])
+    again = json.loads((tmp_path / "metrics.json").read_text())
+    assert (24, judged["about"]["trained_sites"]) == (again["figures"]["all"]["cases"], again["about"]["trained_sites"])
 
 
 # --- what is refused

@@ -143,7 +143,7 @@ def _about(judged: Judged, judging: Judging, chosen: argparse.Namespace) -> Abou
         decision=asdict(bundle.decision),
         part=chosen.part,
         data=judging.sources,
-        trained_sites=tuple(sorted(chosen.trained_on or judging.trained_sites)),
+        trained_sites=tuple(sorted(chosen.trained_on or judging.trained_sites or judged.trained_sites)),
         split=judging.split,
         command=command_of(sys.argv[1:]),
     )

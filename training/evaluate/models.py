@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 MANUFACTURER = "ptx-node project"
 DECISION = "decision.json"
 """In a run folder: the rule that was chosen, for which weights, on what."""
+EVALUATION = "docs/evaluation.json"
+"""In a bundle: the evaluation that its card was written from."""
 UNDECIDED = Decision(class_threshold=0.5, pixel_threshold=0.5, min_pixels=8)
 EMPTY = -30.0
 """Mask logits of a network that draws none."""
@@ -41,6 +43,7 @@ class Judged:
         masks: whether it draws masks at all.
         asks_mask: whether its class answer was never trained, so that the mask is asked.
         settings: of a run; None for a bundle.
+        trained_sites: of a bundle, as the evaluation inside it states them.
     """
 
     predictor: Predictor
@@ -50,6 +53,7 @@ class Judged:
     asks_mask: bool = False
     handling: Handling = NODE
     settings: Settings | None = None
+    trained_sites: tuple[str, ...] = ()
 
     def decide(self, decision: Decision) -> Judged:
         """The same model under another rule."""
@@ -60,7 +64,15 @@ class Judged:
 def open_bundle(folder: Path, *, device: str = "auto", batch_size: int = 8) -> Judged:
     """A bundle as the node loads it. Raises ModelError."""
     predictor = load_predictor(folder, device=device, torch_threads=torch.get_num_threads(), batch_size=batch_size)
-    return Judged(predictor, predictor.identity.name, decided=True)
+    return Judged(predictor, predictor.identity.name, decided=True, trained_sites=_stated_sites(folder / EVALUATION))
+
+
+def _stated_sites(path: Path) -> tuple[str, ...]:
+    """Nothing where the bundle holds no evaluation of ours."""
+    try:
+        return tuple(str(site) for site in json.loads(path.read_text("utf-8"))["about"]["trained_sites"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def open_run(folder: Path, *, device: str = "auto", batch_size: int = 8) -> Judged:
