@@ -55,7 +55,7 @@ def _ribs(build: Build) -> Iterator[Course]:
                 x, y = _first_rib(angle, end)
             else:
                 x, y = _round_the_cage(angle, z)
-            thick = np.interp(share, (0, 0.3, 0.6, 0.9), (3.6, 3.7, 2.9, 2.2)) * (0.7 if number == 1 else 1.0)
+            thick = np.interp(share, (0, 0.3, 0.6, 0.9), (3.6, 3.7, 2.9, 2.2)) * (0.55 if number == 1 else 1.0)
             half = np.stack([np.interp(share, (0, 0.1, 0.5, 1), (4.4, 6.6, 7.0, 7.2)), thick], axis=1)
             half = half * float(rng.normal(1.0, 0.04)) * (0.93 if build.patient.sex == "F" else 1.04)
             twist = np.interp(share, (0, 0.2, 1), (0.35, 0.1, -0.15))  # the upper edge leans out behind, in front of the side

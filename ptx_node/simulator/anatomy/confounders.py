@@ -80,7 +80,7 @@ def _folds(build: Build) -> list[Fold]:
         top, bottom = float(rng.uniform(60, 130)), float(rng.uniform(-170, -60))
         x = np.array((rng.uniform(60, 105), rng.uniform(80, 120), rng.uniform(85, 130), rng.uniform(90, 150)))
         line = smooth_line(*((float(side * at * sx), 0.0, float(z * sz)) for at, z in zip(x, np.linspace(top, bottom, 4), strict=True)))
-        found.append(Fold(line[:, [0, 2]], int(side), float(rng.uniform(3, 8)), float(rng.uniform(18, 50))))
+        found.append(Fold(line[:, [0, 2]], int(side), float(rng.uniform(5, 12)), float(rng.uniform(18, 50))))
     return found
 
 

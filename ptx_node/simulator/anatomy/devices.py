@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ptx_node.simulator.anatomy.build import Build
 
-_PLASTIC_HU, _STRIPE_HU, _STEEL_HU = 550.0, 5500.0, 7000.0
+_PLASTIC_HU, _STRIPE_HU, _STEEL_HU = 900.0, 7000.0, 7000.0
 
 
 def devices(build: Build) -> list[Tubes]:
@@ -50,7 +50,7 @@ def _chest_tube(build: Build) -> list[Tubes]:
     hole = len(line) - int(rng.integers(22, 34))
     return [
         join(Kind.CHEST_TUBE, [Course(line, _round(wide))], hu=_PLASTIC_HU, core_hu=-900.0, wall_mm=0.22 * wide, surround_hu=-400.0),
-        join(Kind.CHEST_TUBE, [Course(part, _round(0.7)) for part in (stripe[:hole], stripe[hole + 4 :])], hu=_STRIPE_HU),
+        join(Kind.CHEST_TUBE, [Course(part, _round(0.9)) for part in (stripe[:hole], stripe[hole + 4 :])], hu=_STRIPE_HU),
     ]
 
 
@@ -92,7 +92,7 @@ def _gastric_tube(build: Build) -> list[Tubes]:
     wide = float(rng.uniform(1.6, 2.8))
     return [
         join(Kind.GASTRIC_TUBE, [Course(line, _round(wide))], hu=350.0, core_hu=-300.0, wall_mm=0.7, surround_hu=40.0),
-        join(Kind.GASTRIC_TUBE, [Course(line + np.array((0.6 * wide, 0, 0)), _round(0.45))], hu=_STRIPE_HU),
+        join(Kind.GASTRIC_TUBE, [Course(line + np.array((0.6 * wide, 0, 0)), _round(0.7))], hu=_STRIPE_HU),
     ]
 
 
@@ -124,7 +124,7 @@ def _pacemaker(build: Build) -> list[Tubes]:
     y = -70.0 - build.muscle_mm - 0.6 * build.fat_mm
     tilt = rng.uniform(-0.5, 0.5)
     up = np.array([[np.sin(tilt), 0, np.cos(tilt)]])
-    steps = np.linspace(0, 1, 7)
+    steps = np.linspace(0, 1, 15)
     can = np.array((x, y - 4, z)) + steps[:, None] * np.array((0, 8.0, 0))
     shift = 0.7 * build.shift_mm
     heart = build.dome_mm[LEFT] + 14
@@ -138,7 +138,7 @@ def _pacemaker(build: Build) -> list[Tubes]:
         (shift + 34, -56, heart),
     )
     return [
-        join(Kind.WIRE, [Course(can, np.array((19.0, 23.0)) * rounded(steps, 0.35, 0.35), up)], hu=_STEEL_HU, surround_hu=-60.0),
+        join(Kind.WIRE, [Course(can, np.array((19.0, 23.0)) * rounded(steps, 0.16, 0.16), up)], hu=_STEEL_HU, surround_hu=-60.0),
         join(Kind.WIRE, [Course(lead, _round(1.0))], hu=4500.0),
     ]
 

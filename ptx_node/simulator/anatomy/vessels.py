@@ -120,5 +120,7 @@ def _within(hemithorax: Hemithorax, tree: Tree) -> Tree:
         x, y, z = (tree.start_S3 + share * (tree.end_S3 - tree.start_S3)).T
         cavity = hemithorax.cavity(x, y, z)
         lung = hemithorax.lung(x, y, z, cavity)
-        keep &= (lung < -tree.radius_S - 1.0) | ((cavity[0] > 0) & (cavity[1] < -25))
+        inside = lung < -tree.radius_S - 1.0
+        beside_air = (lung > cavity[0] + 0.5) & (cavity[0] < tree.radius_S + 1.0)
+        keep &= inside | (~beside_air & (cavity[1] < -25))  # at the hilum they come out of the mediastinum
     return Tree(tree.start_S3[keep], tree.end_S3[keep], tree.radius_S[keep])
