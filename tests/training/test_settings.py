@@ -11,7 +11,7 @@ from ptx_node.errors import ConfigurationError
 from training.networks.build import build
 from training.settings import CONFIGS, Section, Settings, load_settings
 
-SHIPPED = sorted(path.stem for path in CONFIGS.glob("*.toml") if path.stem != "data_set_report")
+SHIPPED = sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
