@@ -36,7 +36,7 @@ STYLE: Any = {
     "ytick.color": INK,
     "axes.axisbelow": True,
 }
-LONGEST = 25
+LONGEST = 23
 
 
 def colour(place: int) -> str:
@@ -141,7 +141,8 @@ def _handles(names: Sequence[str]) -> list[Patch]:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    """Both ends of a long name: what tells vendors or storage classes apart is often the last word."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2 - 1]}…{text[-LONGEST // 2 :]}"
 
 
 def svg(figure: Figure) -> str:

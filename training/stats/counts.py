@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST = 12
 """Values of an attribute that get a row of their own."""
 OTHERS = "others"
+SPACING_STEP_MM = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +70,18 @@ ATTRIBUTES = (
     Attribute("photometric", "Photometric interpretation", note="MONOCHROME1: low values are bright; forgotten inversion makes negatives."),
     Attribute("window", "Window or VOI LUT"),
     Attribute("shape", "Picture size (rows x columns)"),
-    Attribute("spacing", "Pixel spacing, mm", note="Rounded to 0.01 mm."),
+    Attribute(
+        "spacing",
+        "Pixel spacing, mm",
+        order=tuple(f"{step * SPACING_STEP_MM:.2f}" for step in range(41)),
+        note="Between rows, rounded to 0.05 mm.",
+    ),
     Attribute("spacing_source", "Where the spacing stands"),
     Attribute("orientation", "Patient orientation"),
     Attribute("body_part", "Body part"),
-    Attribute("size", "Size of the pneumothorax"),
+    Attribute(
+        "size", "Size of the pneumothorax", ("occult", "small", "medium", "large", "tension"), "As the simulator or the reader names it."
+    ),
     Attribute("tube", "Chest tube", ("yes", "no"), "The tube is the treatment: it is seen with the pneumothorax, and after it."),
     Attribute(
         "images_a_patient",
@@ -119,7 +127,7 @@ def value_getter(images: Iterable[Image]) -> Callable[[Image, str], str]:
         if key == "regions":
             return "" if facts.mask_regions is None else str(facts.mask_regions)
         if key == "spacing":
-            return f"{facts.spacing_mm[0]:.2f}" if facts.spacing_mm else ""
+            return f"{round(facts.spacing_mm[0] / SPACING_STEP_MM) * SPACING_STEP_MM:.2f}" if facts.spacing_mm else ""
         if key == "images_a_patient":
             return str(per_patient[image.data_set, image.record.patient_id])
         return facts.attributes.get(key, "")
