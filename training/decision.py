@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from training.evaluate.judge import Output
 
 
+LARGEST_SHARE = 0.002
+"""A region that a rule drops is smaller than this part of the picture: few true masks are."""
+REGIONS = (1, 4, 8, 16, 32, 64, 128, 256, 512)
+
+
 @dataclass(frozen=True, slots=True)
 class Objective:
     """What the rule is to be best at.
@@ -46,9 +51,14 @@ class Objective:
     target: float = 0.9
     empty_penalty: float = 1.0
     pixel_thresholds: tuple[float, ...] = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
-    min_pixels: tuple[int, ...] = (1, 4, 8, 16, 32, 64, 128, 256)
+    min_pixels: tuple[int, ...] = REGIONS
     smooth_mm: tuple[float, ...] = (0.0, 6.0, 12.0, 20.0)
     class_from: Literal["image", "mask"] = "image"
+
+
+def smallest_regions(input_size: int, reads: str) -> tuple[int, ...]:
+    """The regions that are tried for a network of this size; a CT region goes on through slices and has no such limit."""
+    return tuple(pixels for pixels in REGIONS if reads == "ct" or pixels <= max(1, LARGEST_SHARE * input_size**2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from ptx_node.errors import UsageError
 from ptx_node.model.metadata import Decision
 from ptx_node.model.postprocess import class_probabilities, drop_small, source_masks
 from tests.training.bright_spots import SIZE, predictor, radiographs, series, with_rule
-from training.decision import Objective, Tally, between, choose, choose_from
+from training.decision import Objective, Tally, between, choose, choose_from, smallest_regions
 from training.evaluate.cases import grouped
 from training.evaluate.judge import outputs, row_of, truth_on_grid
 from training.metrics import dice
@@ -136,3 +136,8 @@ def test_network_of_masks_alone_is_judged_by_its_masks():
     assert findings[2].mask is not None
     expected = source_masks(one.logits_ZHW.clone(), one.prepared.box, choice.decision)[0]
     assert expected.tolist() == findings[2].mask.tolist()
+
+
+def test_no_rule_may_drop_what_is_a_mask_of_usual_size():
+    assert (512, 8) == (max(smallest_regions(512, "radiograph")), max(smallest_regions(64, "radiograph")))
+    assert max(smallest_regions(64, "ct")) == max(smallest_regions(512, "ct"))

@@ -13,7 +13,7 @@ from rich.progress import track
 
 from ptx_node.errors import UsageError
 from training.command_line import command_of
-from training.decision import Objective, choose
+from training.decision import Objective, choose, smallest_regions
 from training.evaluate.cases import read_case
 from training.evaluate.data import Judging, gather, limited
 from training.evaluate.examples import draw_examples
@@ -112,6 +112,7 @@ def _decide(judged: Judged, judging: Judging, load: Load, chosen: argparse.Names
         class_rule=chosen.class_rule,
         target=chosen.target,
         empty_penalty=chosen.empty_penalty,
+        min_pixels=smallest_regions(judged.predictor.bundle.input_size, judged.predictor.reads),
         class_from="mask" if judged.asks_mask else "image",
     )
     seen = outputs(judged.predictor, groups, load, threads=chosen.threads)
