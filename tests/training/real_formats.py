@@ -68,12 +68,16 @@ def grey(seed: int = 0, bits: int = 8) -> np.ndarray:
     return (values * (2**bits - 1)).astype(np.uint16 if bits > 8 else np.uint8)
 
 
-def write_ct(folder: Path, orientation: list[float] | None = None, *, count: int = 6, step_mm: float = 1.25) -> list[pydicom.Dataset]:
+def write_ct(
+    folder: Path, orientation: list[float] | None = None, *, count: int = 6, step_mm: float = 1.25, series: int = 1
+) -> list[pydicom.Dataset]:
     """An oblique or axial series of non-square slices with unequal spacings, its files in another order than its slices."""
     folder.mkdir(parents=True, exist_ok=True)
     orientation = orientation or [1, 0, 0, 0, 1, 0]
     normal = np.cross(orientation[:3], orientation[3:])
-    slices = ct_series(count, Place(study=77), size=Size(24, 20), ImageOrientationPatient=orientation, PixelSpacing=[0.9, 0.7])
+    slices = ct_series(
+        count, Place(study=77, series=series), size=Size(24, 20), ImageOrientationPatient=orientation, PixelSpacing=[0.9, 0.7]
+    )
     for index, ds in enumerate(slices):
         ds.ImagePositionPatient = [round(float(value), 5) for value in np.array([-75.0, -80.0, 30.0]) + normal * step_mm * index]
         (folder / f"I{(index * 5) % count:03d}").write_bytes(as_file(ds))

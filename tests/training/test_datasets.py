@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import shutil
 
@@ -369,3 +370,43 @@ def test_the_seg_that_is_written_is_one_that_highdicom_reads(tmp_path):
     opened = highdicom.seg.segread(tmp_path / "mask.dcm")
     assert 3 == opened.number_of_segments * opened.NumberOfFrames
     assert "SIMULATED" == opened.ContentLabel
+
+
+# --- damage
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["siim", "dicom_seg", "ct_folder"])
+def test_damaged_bytes_become_problems_or_coded_errors_and_never_stop_the_rest(tmp_path, kind):
+    """One file at a time gets a few wrong bytes; the untouched image is always among the records."""
+    rng = np.random.default_rng(11)
+    if kind == "siim":
+        write_siim(tmp_path, [(2, "-1"), (3, "45 5 35 6")], files=[2, 3])
+    elif kind == "dicom_seg":
+        ds = dx(Place(study=1), size=Size(*SHAPE))
+        (tmp_path / "1.dcm").write_bytes(as_file(ds))
+        (tmp_path / "2.dcm").write_bytes(as_file(dx(Place(study=2), size=Size(*SHAPE))))
+        save_seg(tmp_path / "mask.dcm", [ds], np.ones((1, *SHAPE), bool))
+    else:
+        slices = write_ct(tmp_path / "s")
+        planes = [Plane(tuple(ds.ImagePositionPatient), (1, 0, 0, 0, 1, 0), (0.9, 0.7)) for ds in slices]
+        save_nifti(tmp_path / "s" / "mask.nii", planes, blob())
+        other = write_ct(tmp_path / "t", series=8)
+        save_seg(tmp_path / "t" / "mask.dcm", other, blob())
+    files = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".csv")
+    whole = open_data_set(kind, tmp_path)
+    assert () == whole.problems
+    for _ in range(60):
+        path = files[int(rng.integers(len(files)))]
+        before = path.read_bytes()
+        damaged = bytearray(before)
+        for place in rng.integers(0, min(len(before), 2500), int(rng.integers(1, 6))):
+            damaged[place] = int(rng.integers(256))
+        path.write_bytes(bytes(damaged) if rng.random() < 0.8 else before[: int(rng.integers(len(before)))])
+        data_set = open_data_set(kind, tmp_path)
+        assert data_set.records
+        for record in data_set.records:
+            with contextlib.suppress(InputError):
+                read(record)
+        path.write_bytes(before)
+    assert whole == open_data_set(kind, tmp_path)

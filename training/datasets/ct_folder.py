@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptx_node.dicom.decode import MALFORMED
 from ptx_node.dicom.volume import is_localizer, normal_of
 from ptx_node.errors import InputError
 from training.datasets import nifti, seg
@@ -73,9 +74,16 @@ def _sorted_files(found: Files) -> tuple[dict[str, Files], list[tuple[Path, froz
     for path, ds in found:
         if text(ds, "SOPClassUID") in seg.CLASSES:
             segs.append((path, seg.referenced(ds)))
-        elif text(ds, "Modality") == "CT" and not is_localizer(ds):
+        elif text(ds, "Modality") == "CT" and not _localizer(ds):
             series[text(ds, "SeriesInstanceUID")].append((path, ds))
     return series, segs
+
+
+def _localizer(ds: Dataset) -> bool:
+    try:
+        return is_localizer(ds)
+    except MALFORMED:
+        return False  # its pixels or its place will tell what is wrong
 
 
 def _named_after(mask: Path, series_uid: str, first: Path) -> bool:
@@ -103,9 +111,16 @@ def _sorted_slices(files: Files) -> tuple[list[Record], list[Problem]]:
         record = record_of(path, ds, uid)
         extra: dict[str, Any] = record.extra | {"sop_instance_uid": uid, "position_mm": list(plane.position_mm)}
         extra |= {"orientation": list(plane.orientation), "pixel_spacing_mm": list(plane.pixel_spacing_mm)}
-        extra["slice_thickness_mm"] = float(text(ds, "SliceThickness") or 0)
+        extra["slice_thickness_mm"] = _number(text(ds, "SliceThickness"))
         records.append(replace(record, slice_index=index, extra=extra))
     return records, problems
+
+
+def _number(words: str) -> float:
+    try:
+        return float(words)
+    except ValueError:
+        return 0.0
 
 
 def _plane(ds: Dataset) -> nifti.Plane:
@@ -113,7 +128,7 @@ def _plane(ds: Dataset) -> nifti.Plane:
     for keyword, count in (("ImagePositionPatient", 3), ("ImageOrientationPatient", 6), ("PixelSpacing", 2)):
         try:
             values = tuple(float(value) for value in ds[keyword].value)
-        except (KeyError, TypeError, ValueError) as error:
+        except MALFORMED as error:
             raise ValueError(f"{keyword} is missing or invalid") from error
         if len(values) != count or not np.all(np.isfinite(values)):
             raise ValueError(f"{keyword} has {len(values)} values")

@@ -6,7 +6,6 @@ two coordinates change sign. Voxels are numbered by their centres in both.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import nibabel
 import numpy as np
 
+from ptx_node.dicom.decode import UNREADABLE
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
 
@@ -24,7 +24,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LPS_OF_RAS = np.array([-1.0, -1.0, 1.0])
-UNREADABLE = (OSError, ValueError, EOFError, zlib.error, nibabel.filebasedimages.ImageFileError)
+NOT_NIFTI: tuple[type[Exception], ...] = (
+    *UNREADABLE,
+    MemoryError,
+    nibabel.spatialimages.HeaderDataError,
+    nibabel.filebasedimages.ImageFileError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ def _opened(path: Path, _modified_ns: int) -> NiftiMask:
         voxels = np.asarray(image.dataobj).reshape(image.shape[:3]) > 0
         affine = np.diag([*LPS_OF_RAS, 1.0]) @ image.affine
         return NiftiMask(voxels, np.linalg.inv(affine))
-    except (*UNREADABLE, np.linalg.LinAlgError) as error:
+    except NOT_NIFTI as error:
         raise InputError(Reason.UNSUPPORTED_PIXELS, f"{path.name} cannot be read as NIfTI: {str(error)[:300]}") from error
 
 

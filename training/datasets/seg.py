@@ -9,7 +9,7 @@ import highdicom
 import numpy as np
 from pydicom.uid import SegmentationStorage
 
-from ptx_node.dicom.decode import CODEC_FAILED, UNREADABLE
+from ptx_node.dicom.decode import CODEC_FAILED, MALFORMED, UNREADABLE
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
 
@@ -28,20 +28,25 @@ FRACTION = 0.5
 def referenced(ds: Dataset) -> frozenset[str]:
     """SOP Instance UIDs of the images that a SEG is about, out of its header: frames' derivation, else the series it refers to."""
     found: set[str] = set()
-    for frame in ds.get("PerFrameFunctionalGroupsSequence") or ():
-        for derivation in frame.get("DerivationImageSequence") or ():
-            found.update(str(source.ReferencedSOPInstanceUID) for source in derivation.get("SourceImageSequence") or ())
-    for series in ds.get("ReferencedSeriesSequence") or ():
-        for instance in series.get("ReferencedInstanceSequence") or ():
-            found.add(str(instance.ReferencedSOPInstanceUID))
+    try:
+        for frame in ds.get("PerFrameFunctionalGroupsSequence") or ():
+            for derivation in frame.get("DerivationImageSequence") or ():
+                found.update(str(source.ReferencedSOPInstanceUID) for source in derivation.get("SourceImageSequence") or ())
+        for series in ds.get("ReferencedSeriesSequence") or ():
+            found.update(str(instance.ReferencedSOPInstanceUID) for instance in series.get("ReferencedInstanceSequence") or ())
+    except MALFORMED:
+        return frozenset()  # a segmentation about nothing, which the loaders name
     return frozenset(found)
 
 
 def segment_numbers(ds: Dataset) -> list[int]:
     """Segments that are pneumothorax: by their code or label, or the only one there is. Empty where none is."""
-    segments = list(ds.get("SegmentSequence") or ())
-    named = [int(one.SegmentNumber) for one in segments if _is_pneumothorax(one)]
-    return named or ([int(segments[0].SegmentNumber)] if len(segments) == 1 else [])
+    try:
+        segments = list(ds.get("SegmentSequence") or ())
+        named = [int(one.SegmentNumber) for one in segments if _is_pneumothorax(one)]
+        return named or ([int(segments[0].SegmentNumber)] if len(segments) == 1 else [])
+    except MALFORMED:
+        return []
 
 
 def _is_pneumothorax(segment: Dataset) -> bool:
