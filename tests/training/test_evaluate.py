@@ -191,6 +191,8 @@ def test_a_size_stands_against_all_without_pneumothorax():
     assert [True, True] == [one["small"] for one in cells["site"].values()]
     assert ["18 to 39", "40 to 64"] == list(cells["age"])
     assert 40 == sum(one["positives"] + one["negatives"] for one in cells["tube"].values())
+    ages = [replace(one, age_years=age) for one, age in zip(judged(), (None, 90.0, 3.0, 70.0, 18.0), strict=False)]
+    assert ["not stated", "under 18", "18 to 39", "65 to 79", "80 and over"] == list(by_subgroup(ages, FEW)["age"])
 
 
 def test_targets_part_known_sites_from_others():

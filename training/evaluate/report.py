@@ -22,7 +22,7 @@ th { font-weight: 600; } td.n { text-align: right; } .quiet { color: #6b7280; fo
 .warn { background: #fff3cd; padding: .6rem .9rem; border-radius: .3rem; }
 .yes { color: #1b7f46; } .no { color: #b3261e; font-weight: 600; }
 tr.ours td { background: #eef5ff; } tr.small td { color: #6b7280; }
-figure { margin: 1rem 1rem 0 0; display: inline-block; vertical-align: top; } figure img { max-width: 100%; }
+figure { margin: 1rem 1rem 0 0; display: inline-block; vertical-align: top; } figure img { width: 33rem; max-width: 100%; }
 figcaption { font-size: .85em; color: #6b7280; }
 </style></head><body>
 <h1>{{ title }}</h1>

@@ -45,6 +45,7 @@ def by_subgroup(rows: Sequence[Row], chance: Chance) -> dict[str, dict[str, dict
     for name, of in BY.items():
         values = sorted({of(row) for row in kept})
         if values != [""]:
+            values.sort(key=_by_first_number)
             found[name] = {value or "not stated": _cell([row for row in kept if of(row) == value], chance) for value in values}
     negatives = [row for row in kept if row.label == 0]
     sizes = {row.size for row in kept if row.label == 1}
@@ -52,6 +53,12 @@ def by_subgroup(rows: Sequence[Row], chance: Chance) -> dict[str, dict[str, dict
         order = sorted(sizes, key=lambda size: (SIZES.index(size) if size in SIZES else len(SIZES), size))
         found["size"] = {size or "not stated": _cell(_of_size(kept, size) + negatives, chance) for size in order}
     return found
+
+
+def _by_first_number(value: str) -> tuple[int, str]:
+    """Bands of age in their order, `under` before its own number; other values by name."""
+    numbers = [int(word) for word in value.split() if word.isdigit()]
+    return (numbers[0] - value.startswith("under") if numbers else 0, value)
 
 
 def _of_size(rows: Sequence[Row], size: str) -> list[Row]:
