@@ -34,6 +34,8 @@ def save_seg(path: Path, sources: Sequence[Dataset], mask_NHW: NDArray[np.bool_]
         mask_NHW: not all False.
     """
     first = sources[0]
+    for source in sources:
+        _name_default_repertoire(source)
     name = [str(first.SOPInstanceUID), "mask"]
     segment = highdicom.seg.SegmentDescription(
         segment_number=1,
@@ -62,6 +64,13 @@ def save_seg(path: Path, sources: Sequence[Dataset], mask_NHW: NDArray[np.bool_]
         series_description="SIMULATED mask",
     )
     written.save_as(path)
+
+
+def _name_default_repertoire(source: Dataset) -> None:
+    """An empty first character set means ISO 2022 IR 6 (PS3.3 C.12.1.1.2), which highdicom wants to see by name."""
+    named = source.get("SpecificCharacterSet")
+    if named is not None and not isinstance(named, str) and len(named) > 1 and not named[0]:
+        source.SpecificCharacterSet = ["ISO 2022 IR 6", *named[1:]]
 
 
 def save_nifti(path: Path, planes: Sequence[Plane], mask_ZHW: NDArray[np.bool_]) -> None:
