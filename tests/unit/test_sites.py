@@ -18,6 +18,7 @@ from ptx_node.dicom.decode import read_dataset, stored_values
 from ptx_node.dicom.pixels import read_radiograph
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.finding import Laterality
+from ptx_node.errors import UsageError
 from ptx_node.simulator.ct_protocol import Protocol
 from ptx_node.simulator.encoding import DCMTK
 from ptx_node.simulator.patient import ANYBODY, NOBODY, Confounder, Posture, Size, Wishes, draw_patient
@@ -61,17 +62,17 @@ def as_shown(site: Site) -> NDArray[np.float32]:
     return picture(draw_patient(SEED, site.wishes(SEED, LEFT)), site, SIZE)[1]
 
 
-def likeness(one_HW: NDArray[np.floating], other_HW: NDArray[np.floating]) -> float:
-    return float(np.corrcoef(one_HW.ravel(), other_HW.ravel())[0, 1])
+def likeness(one: NDArray[np.floating], other: NDArray[np.floating]) -> float:
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
 
 
 @pytest.mark.parametrize("name", WITH_TABLES)
 def test_the_node_reads_the_picture_as_the_system_shows_it(studies: Callable[[str], Study], name: str) -> None:
     """Window, sigmoid, VOI LUT and MONOCHROME1 bring it back to the step of a stored value; what the cut-off curve clips is allowed."""
     site = RADIOGRAPHS[name]
-    read_HW = read_radiograph(studies(name).paths[0]).image_HW
-    assert SIZE == read_HW.shape
-    assert 2 / (1 << site.systems[0].bits) + 0.005 > np.abs(read_HW - as_shown(site)).max()
+    read = read_radiograph(studies(name).paths[0]).image_HW
+    assert SIZE == read.shape
+    assert 2 / (1 << site.systems[0].bits) + 0.005 > np.abs(read - as_shown(site)).max()
 
 
 @pytest.mark.parametrize("name", [name for name in RADIOGRAPHS if name not in WITH_TABLES])
@@ -83,16 +84,16 @@ def test_an_export_without_a_window_keeps_the_picture_but_for_its_contrast(studi
 def test_a_reader_that_ignores_the_curve_sees_a_flatter_picture(studies: Callable[[str], Study], name: str) -> None:
     """Stored values stretched from their lowest to their highest are far from the picture, even turned the right way up."""
     site = RADIOGRAPHS[name]
-    stored_HW = stored_values(read_dataset(studies(name).paths[0])).astype(np.float64)
-    stretched_HW = (stored_HW - stored_HW.min()) / (stored_HW.max() - stored_HW.min())
-    upright_HW = 1 - stretched_HW if site.systems[0].inverted else stretched_HW
-    assert 0.04 < np.abs(upright_HW - as_shown(site)).mean()
+    stored = stored_values(read_dataset(studies(name).paths[0])).astype(np.float64)
+    stretched = (stored - stored.min()) / (stored.max() - stored.min())
+    upright = 1 - stretched if site.systems[0].inverted else stretched
+    assert 0.04 < np.abs(upright - as_shown(site)).mean()
 
 
 @pytest.mark.parametrize("name", [name for name, site in RADIOGRAPHS.items() if site.systems[0].inverted])
 def test_a_reader_that_ignores_monochrome1_sees_the_negative(studies: Callable[[str], Study], name: str) -> None:
-    stored_HW = stored_values(read_dataset(studies(name).paths[0]))
-    assert -0.9 > likeness(stored_HW, as_shown(RADIOGRAPHS[name]))
+    stored = stored_values(read_dataset(studies(name).paths[0]))
+    assert -0.9 > likeness(stored, as_shown(RADIOGRAPHS[name]))
 
 
 @pytest.mark.parametrize("name", [*RADIOGRAPHS, *CTS, "lateral toulouse", "lateral bedside", "hand toulouse", "hand siim"])
@@ -248,5 +249,5 @@ def test_wishes_are_honoured(tmp_path: Path) -> None:
 
 
 def test_a_site_that_there_is_not_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(Exception, match="no simulated site 'lyon'.*siim, toulouse, bedside, ct64"):
+    with pytest.raises(UsageError, match=r"no simulated site 'lyon'.*siim, toulouse, bedside, ct64"):
         site_of("lyon")
