@@ -257,6 +257,12 @@ def test_ct_page_has_the_studys_columns():
     assert "Jaccard" in page(content, {}, {})
 
 
+def test_what_nobody_says_was_trained_on_is_another_site():
+    content = evaluation(judged(), about(trained_sites=()), pixel_auc=math.nan, chance=FEW)
+    assert ["not measured"] * 3 == [one["verdict"] for one in content["must_reach"][:3]]
+    assert 40 == content["must_reach"][3]["cases"]
+
+
 def test_a_limit_keeps_the_share_of_positives():
     groups = grouped(radiographs()[0])
     some = limited(groups, 10, seed=1)

@@ -77,16 +77,16 @@ def run(chosen: argparse.Namespace) -> int:
     chosen.out.mkdir(parents=True, exist_ok=True)
     rows, pixel_auc = _rows(judged, groups, load, chosen.threads)
     about = _about(judged, judging, chosen)
-    content = evaluation(rows, about, pixel_auc=pixel_auc, chance=Chance(chosen.seed, chosen.repeats))
+    own = frozenset(about.trained_sites) or judging.data_sites
+    content = evaluation(rows, about, pixel_auc=pixel_auc, own_sites=own, chance=Chance(chosen.seed, chosen.repeats))
     note = {"all": "SIMULATED patients", "some": "partly SIMULATED patients", "none": ""}[content["simulated"]]
     write_rows(chosen.out / "cases.csv", rows)
     (chosen.out / "metrics.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8")
     pictures = draw_all(rows, chosen.out, threshold=judged.predictor.bundle.decision.class_threshold, note=note)
     examples = draw_examples(rows, groups, judged.predictor, load, chosen.out, each=chosen.examples, note=note)
     (chosen.out / "report.html").write_text(page(content, pictures, examples), "utf-8")
-    sites = frozenset(about.trained_sites) or frozenset(row.site for row in rows)
     print(f"{note + ': ' if note else ''}{len(rows)} cases judged, report in {chosen.out / 'report.html'}\n")
-    print(as_text(targets(rows, sites, reads=about.reads)))
+    print(as_text(targets(rows, own, reads=about.reads)))
     return 0
 
 

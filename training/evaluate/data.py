@@ -30,6 +30,7 @@ class Judging:
         groups: records of each case.
         validation: of the cases that a decision rule may be chosen on.
         trained_sites: sites of the patients in the split's train part.
+        data_sites: sites of the judged cases of `data`: the model's own, as far as anybody says.
         sources: what was given and how many cases it has, for the report.
         split: name and digest of each split.
     """
@@ -37,6 +38,7 @@ class Judging:
     groups: list[tuple[Record, ...]]
     validation: list[tuple[Record, ...]]
     trained_sites: frozenset[str]
+    data_sites: frozenset[str]
     sources: tuple[str, ...]
     split: dict[str, str]
 
@@ -77,6 +79,7 @@ def gather(data: Sequence[str], unseen: Sequence[str], splits: Sequence[Path], *
         groups=[group for found in groups for group in found],
         validation=[group for records in parts.get("validation", []) for group in grouped(records)],
         trained_sites=frozenset(record.site for records in parts.get("train", []) for record in records),
+        data_sites=frozenset(record.site for records in mine for record in records),
         sources=tuple(sources),
         split={"name": ", ".join(one.name for one in loaded), "digest": ", ".join(one.digest for one in loaded)} if loaded else {},
     )

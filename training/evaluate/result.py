@@ -49,10 +49,20 @@ class About:
     command: str
 
 
-def evaluation(rows: Sequence[Row], about: About, *, pixel_auc: float, chance: Chance = USUAL) -> dict[str, Any]:
-    """Everything that is told, as JSON values; what is not known is null."""
+def evaluation(
+    rows: Sequence[Row], about: About, *, pixel_auc: float, own_sites: frozenset[str] = frozenset(), chance: Chance = USUAL
+) -> dict[str, Any]:
+    """Everything that is told, as JSON values; what is not known is null.
+
+    Args:
+        rows: judged cases.
+        about: what was judged.
+        pixel_auc: over pixels of the network's grid.
+        own_sites: the model's own where `about` does not say what it was trained on.
+        chance: how intervals are resampled.
+    """
     kept = known(rows)
-    own = frozenset(about.trained_sites)
+    own = frozenset(about.trained_sites) or own_sites
     sets = {"all": kept}
     if own and any(row.site not in own for row in kept) and any(row.site in own for row in kept):
         sets |= {"same site": [row for row in kept if row.site in own], "other sites": [row for row in kept if row.site not in own]}
@@ -60,7 +70,7 @@ def evaluation(rows: Sequence[Row], about: About, *, pixel_auc: float, chance: C
     content = {
         "simulated": _simulated(rows),
         "about": asdict(about),
-        "must_reach": [asdict(one) | {"verdict": one.verdict} for one in targets(rows, own or _sites(kept), reads=about.reads)],
+        "must_reach": [asdict(one) | {"verdict": one.verdict} for one in targets(rows, own, reads=about.reads)],
         "figures": figures,
         "subgroups": by_subgroup(rows, Chance(chance.seed, min(chance.repeats, SMALL_REPEATS))),
         "pixel_auc": pixel_auc,
@@ -68,11 +78,6 @@ def evaluation(rows: Sequence[Row], about: About, *, pixel_auc: float, chance: C
         "software": {name: version(name) for name in PACKAGES} | {"revision": revision()},
     }
     return dict(plain(content))
-
-
-def _sites(rows: Sequence[Row]) -> frozenset[str]:
-    """Without a split nothing says what was trained on: then all sites count as known ones, and the target of others is open."""
-    return frozenset(row.site for row in rows)
 
 
 def _simulated(rows: Sequence[Row]) -> str:
