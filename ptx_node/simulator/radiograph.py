@@ -37,7 +37,7 @@ _LUNG_MM = 8.0
 _STEP_MM = 5.5
 _CELLS_MM = 0.3, 0.9, 2.0
 """Of the grids on which tubes are drawn, lungs and the rest of the trunk sampled, unless the picture's own is coarser."""
-_CHUNK = 96
+_CHUNK = 256
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Canvas:
         for one in np.unique(wide[seen]):
             of = np.flatnonzero(seen & (wide == one))
             samples = 2 ** int(one)
-            enough = np.ceil(5 * half_px[of, 0] * half_px[of, 1] / samples).astype(np.int32)
+            enough = np.ceil(14 * half_px[of, 0] * half_px[of, 1] / samples).astype(np.int32)
             line, section = (column_a, row_a, run_c, run_r), (across, half_px, area, mass)
             self._strips(tubes, tuple(v[of] for v in line), tuple(v[of] for v in section), np.maximum(number[of], enough), samples)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LEVELS = 10
 _MARGIN_MM = 5.0
 _BEND = (0.0, 0.34, 0.68, 1.0)
-"""Where each branch is cut into straight pieces."""
+"""Where each branch is cut into straight pieces; the last two generations are straight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def grow(root: np.ndarray, targets_N3: np.ndarray, radius: float, rng: np.random
         child += rng.normal(0, 0.11, child.shape).astype(np.float32) * length
         control = parent + (0.42 * length * heading + 0.08 * (child - parent) if level else 0.5 * (child - parent))
         size = radius * 0.5 ** ((level + 1) / 2.6) * rng.uniform(0.82, 1.15, len(child))
-        points = [_bezier(parent, control, child, t) for t in _BEND]
+        points = [_bezier(parent, control, child, t) for t in (_BEND if level < levels - 2 else _BEND[::3])]
         for number, (a, b) in enumerate(pairwise(points)):
             starts.append(a)
             ends.append(b)
