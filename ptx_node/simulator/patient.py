@@ -50,7 +50,7 @@ DEPTH_MM: Mapping[Size, tuple[float, float]] = {
 }
 """Range of the largest distance from the wall to the lung, at full size of the chest."""
 
-SIZE_ODDS: Mapping[Size, float] = {Size.OCCULT: 0.03, Size.SMALL: 0.30, Size.MEDIUM: 0.37, Size.LARGE: 0.24, Size.TENSION: 0.06}
+SIZE_ODDS: Mapping[Size, float] = {Size.OCCULT: 0.03, Size.SMALL: 0.40, Size.MEDIUM: 0.37, Size.LARGE: 0.16, Size.TENSION: 0.04}
 
 
 @dataclass(frozen=True, slots=True)
