@@ -93,13 +93,16 @@ class Checkpoint(threading.Event):
 
 
 @contextmanager
-def association(peer: DimsePeer, contexts: Sequence[Any], handlers: Sequence[tuple[Any, Any]] = ()) -> Iterator[Any]:
+def association(
+    peer: DimsePeer, contexts: Sequence[Any], handlers: Sequence[tuple[Any, Any]] = (), roles: Sequence[Any] = ()
+) -> Iterator[Any]:
     """An established association (pynetdicom), released at the end of the block.
 
     Args:
         peer: whom to call.
         contexts: presentation contexts to propose.
         handlers: pynetdicom event handlers, for what the peer may send us.
+        roles: SCP/SCU Role Selection items (PS3.7 D.3.3.4), where the peer is to send on this association.
 
     Raises:
         DestinationUnavailableError: no connection, no answer, rejected, or aborted during negotiation.
@@ -114,6 +117,7 @@ def association(peer: DimsePeer, contexts: Sequence[Any], handlers: Sequence[tup
         contexts=list(contexts),
         ae_title=peer.called_ae,
         max_pdu=MAX_PDU_BYTES,
+        ext_neg=list(roles),
         evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once), *handlers],
         tls_args=(peer.tls.context(), peer.host) if peer.tls else None,
     )

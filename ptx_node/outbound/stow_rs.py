@@ -110,6 +110,17 @@ class StowRs:
             return [Proof(Arrival.UNSUPPORTED, "none", "not asked for")] * len(batch)
         return [self._find(item) for item in batch]
 
+    def retrieve(self, path: str) -> tuple[str, bytes]:
+        """What lies below this path by WADO-RS (PS3.18 10.4): Content-Type and body; empty ones where nothing does.
+
+        Raises:
+            DestinationUnavailableError: the service cannot be asked now.
+        """
+        response = self._request("GET", path, headers={"Accept": 'multipart/related; type="application/dicom"'})
+        if response.status_code != httpx.codes.OK:
+            return "", b""
+        return response.headers.get("Content-Type", ""), response.content
+
     def _find(self, item: Outgoing) -> Proof:
         path = f"/studies/{item.study_instance_uid}/series/{item.series_instance_uid}/instances"
         response = self._request("GET", path, params={"SOPInstanceUID": item.sop_instance_uid})
