@@ -29,28 +29,39 @@ TAIL = 0.004
 """Brightness at which the sigmoid and the VOI LUT are cut off; beyond they are black or white."""
 
 
+STEPS = 65_535
+"""A picture's brightnesses are told apart so finely before they become stored values: far finer than those."""
+
+
 def store(ds: Dataset, shown_HW: NDArray[np.float32], system: System) -> NDArray[np.uint16]:
     """Stored values of a picture 0 black to 1 white; the attributes that show it again are set on `ds`."""
+    steps_HW = (shown_HW * np.float32(STEPS) + np.float32(0.5)).astype(np.uint16)
+    return _table(ds, system)[steps_HW]
+
+
+def _table(ds: Dataset, system: System) -> NDArray[np.uint16]:
+    """Stored value of each step of brightness; the attributes that show it again are set on `ds`."""
+    brightness = np.linspace(0, 1, STEPS + 1)
     top = (1 << system.bits) - 1
     low, high = (round(share * top) for share in USED[system.grey])
-    wanted_HW = 1 - shown_HW if system.inverted else shown_HW
+    wanted = 1 - brightness if system.inverted else brightness
     ds.PhotometricInterpretation = "MONOCHROME1" if system.inverted else "MONOCHROME2"
     if system.grey is Grey.SIGMOID:
         centre, width = (low + high) / 2, float(_sigmoid_width(low, high))
         ds.WindowCenter, ds.WindowWidth, ds.VOILUTFunction = round(centre, 1), round(width, 1), "SIGMOID"
-        clipped = np.clip(wanted_HW, TAIL, 1 - TAIL)
+        clipped = np.clip(wanted, TAIL, 1 - TAIL)
         return _rounded(centre + width / 4 * np.log(clipped / (1 - clipped)), low, high)
     if system.grey is Grey.VOI_LUT:
         curve = _curve(high - low + 1)
         ds.VOILUTSequence = [_look_up_table(curve, low)]
-        return _rounded(low + np.interp(wanted_HW, curve, np.arange(curve.size)), low, high)
+        return _rounded(low + np.interp(wanted, curve, np.arange(curve.size)), low, high)
     if system.grey is not Grey.NONE:
         centres, widths = [(low + high + 1) / 2], [high - low + 1]
         if system.grey is Grey.TWO_WINDOWS:
             centres, widths = [*centres, round(centres[0] * 0.9)], [*widths, round(widths[0] * 0.6)]
             ds.WindowCenterWidthExplanation = ["NORMAL", "HARDER"]
         ds.WindowCenter, ds.WindowWidth = (centres, widths) if len(centres) > 1 else (centres[0], widths[0])
-    return _rounded(low + wanted_HW * np.float32(high - low), low, high)
+    return _rounded(low + wanted * (high - low), low, high)
 
 
 def _sigmoid_width(low: int, high: int) -> float:
@@ -74,5 +85,5 @@ def _look_up_table(curve: NDArray[np.float64], first: int) -> Dataset:
     return item
 
 
-def _rounded(values_HW: NDArray[np.floating], low: int, high: int) -> NDArray[np.uint16]:
-    return np.clip(np.round(values_HW), low, high).astype(np.uint16)
+def _rounded(values: NDArray[np.floating], low: int, high: int) -> NDArray[np.uint16]:
+    return np.clip(np.round(values), low, high).astype(np.uint16)
