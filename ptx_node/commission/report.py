@@ -25,6 +25,7 @@ class Line:
     label: str
     patient_id: str
     study_instance_uid: str
+    sop_instance_uids: tuple[str, ...]
     truth: str
     answer: str
     probability: float | None
@@ -49,6 +50,7 @@ class Report:
     Attributes:
         route: where the phantoms were sent, and as whom.
         models: identity of those that answered: name, version, digest of the weights, Device UID.
+        rules_sha256: of the rules as this node's settings have them; other rules need another commissioning.
         read_back_by: destination -> how its results were read back.
     """
 
@@ -58,6 +60,7 @@ class Report:
     software: str
     route: str
     models: list[dict[str, Any]]
+    rules_sha256: str
     read_back_by: dict[str, str]
     lines: list[Line] = field(default_factory=list)
 
@@ -113,6 +116,7 @@ def markdown(report: Report) -> str:
             f"- model: {one['name']} {one['version']}, weights {one['weights'] or 'unknown'}, Device UID {one['device_uid']}"
             for one in report.models
         ),
+        f"- rules: sha256 {report.rules_sha256}",
         *(f"- read back from {name} by {how}" for name, how in report.read_back_by.items()),
         f"- to purge the phantoms and their results: Patient ID `{PREFIX}-{report.run}-*`, issuer SIMULATED",
         "",

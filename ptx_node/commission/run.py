@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tempfile
 import threading
 from contextlib import contextmanager
@@ -150,6 +152,7 @@ def _judge(settings: Settings, run: Run, name: str, began: datetime, made: Seque
         software=f"ptx-node {__version__}",
         route=f"{run.peer.calling_ae} → {run.peer}",
         models=_models(settings, returned),
+        rules_sha256=hashlib.sha256(json.dumps(settings.rules, sort_keys=True, default=str).encode()).hexdigest(),
         read_back_by={name: back.by for name, back in read.items()},
         lines=lines,
     )
@@ -170,7 +173,8 @@ def _line(phantom: Phantom, answer: Answers, found: list[Any], seconds: float | 
     said = "no answer" if first is None else " ".join(part for part in (first.outcome, first.laterality, first.reason) if part)
     truth = " ".join(str(part) for part in (phantom.outcome, phantom.laterality, phantom.reason) if part)
     probability = first.probability if first else None
-    return Line(phantom.label, phantom.patient_id, phantom.study_instance_uid, truth, said, probability, seconds, found)
+    uids = phantom.study_instance_uid, phantom.sop_instance_uids
+    return Line(phantom.label, phantom.patient_id, *uids, truth, said, probability, seconds, found)
 
 
 def _seconds(journey: Journey, sent_at: datetime) -> float | None:
