@@ -42,9 +42,10 @@ def commission(
     address = "127.0.0.1" if settings.dicom.host == "0.0.0.0" else settings.dicom.host  # noqa: S104 - compared, not bound
     peer = DimsePeer(host or address, port or settings.dicom.port, called_ae or settings.dicom.ae_title, calling_ae or known)
     order = Order(patients, tuple(site) if site else Order().sites, ct, rows)
+    routed = (peer.host, peer.port) != (address, settings.dicom.port)
     console = make_console()
     console.quiet = json
-    report = run(settings, Run(peer, order, timeout, out, keep), console)
+    report = run(settings, Run(peer, order, routed=routed, timeout_s=timeout, out=out, keep=keep), console)
     if json:
         print_json(report.as_json())
     if not report.passed:

@@ -41,15 +41,19 @@ class Returned:
         answers: the node's rows.
         read: what each destination gave back, by its name.
         policies: what each destination may receive.
+        routed: whether something before the node decides what reaches it.
     """
 
     answers: Answers
     read: Mapping[str, ReadBack]
     policies: Mapping[str, DestinationPolicy]
+    routed: bool = False
 
 
 def checks(phantom: Phantom, returned: Returned) -> list[Check]:
     """Every check of one phantom, in the order of its way; a phantom that did not arrive is asked nothing more."""
+    if kept_back(phantom, returned):
+        return [Check("kept back", passed=True, detail="the routing before the node does not send it")]
     arrived = _arrived(phantom, returned.answers)
     if not arrived.passed:
         return [arrived]
@@ -65,6 +69,11 @@ def checks(phantom: Phantom, returned: Returned) -> list[Check]:
         found.append(_delivered(returned.answers))
         found += _read_back(phantom, returned)
     return found
+
+
+def kept_back(phantom: Phantom, returned: Returned) -> bool:
+    """Whether a PACS rightly did not route what no model reads."""
+    return returned.routed and phantom.outcome is Outcome.NOT_ELIGIBLE and not returned.answers.instances
 
 
 def _arrived(phantom: Phantom, answers: Answers) -> Check:

@@ -110,9 +110,11 @@ def _plan(order: Order) -> list[tuple[str, Callable[[Path], Study]]]:
 
 
 def _truth(order: Order, number: int) -> Laterality | str:
-    """Every second has air, left and right in turn; each site gets patients with and without."""
-    turn = number + number // len(order.sites)
-    return NOBODY if turn % 2 else Laterality.LEFT if number % 4 < 2 else Laterality.RIGHT  # noqa: PLR2004 - two of four
+    """Every second has air, on both sides in turn; every site gets patients with and without."""
+    turn, site = divmod(number, len(order.sites))
+    if (turn + site) % 2:
+        return NOBODY
+    return Laterality.RIGHT if (turn // 2 + site) % 2 else Laterality.LEFT
 
 
 def _wishes(truth: Laterality | str) -> Wishes:

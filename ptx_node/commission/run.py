@@ -20,7 +20,7 @@ from ptx_node.commission.report import Line, Report, table, write
 from ptx_node.db.answers import answers
 from ptx_node.db.journey import journeys
 from ptx_node.db.session import begin_read, now
-from ptx_node.domain.finding import ResultKind
+from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.domain.result_policy import DestinationPolicy
 from ptx_node.errors import PtxError
 from ptx_node.simulator.modality import all_taken, send_files
@@ -50,6 +50,8 @@ class Run:
 
     Attributes:
         peer: where the phantoms go, and as whom: the node's door, or the PACS that routes to it.
+        routed: whether the peer is not the node itself but a PACS that decides what to send on.
+        grace_s: so long a PACS may take to send on what no model reads, after everything else is answered: it may never come.
         timeout_s: from the last sending to the last proof.
         out: folder of the report.
         keep: whether the phantoms' files stay there too.
@@ -57,6 +59,8 @@ class Run:
 
     peer: DimsePeer
     order: Order = field(default_factory=Order)
+    routed: bool = False
+    grace_s: float = 10.0
     timeout_s: float = 300.0
     out: Path = Path("commissioning")
     keep: bool = False
@@ -82,7 +86,7 @@ def commission(settings: Settings, run: Run, console: Console) -> Report:
         engine = open_database(settings)
         try:
             status.update(f"waiting for the answers to {len(made)} phantoms")
-            seen = _wait(engine, made, run.timeout_s)
+            seen = _wait(engine, made, run)
             with begin_read(engine) as session:
                 returned = answers(session, list(sent_at))
         finally:
@@ -117,17 +121,24 @@ def _send(phantom: Phantom, peer: DimsePeer) -> None:
         )
 
 
-def _wait(engine: Engine, made: Sequence[Phantom], timeout_s: float) -> Mapping[str, Journey]:
+def _wait(engine: Engine, made: Sequence[Phantom], run: Run) -> Mapping[str, Journey]:
     """Until every phantom is here as a whole and settled, or the time is over."""
-    begun = now()
-    expected = {phantom.study_instance_uid: len(phantom.sop_instance_uids) for phantom in made}
+    begun = read_at = now()
+    expected = {phantom.study_instance_uid: phantom for phantom in made}
     while True:
         with begin_read(engine) as session:
             seen = journeys(session, list(expected))
-        settled = all(journey.finished and journey.instances >= expected[uid] for uid, journey in seen.items())
-        if settled or (now() - begun).total_seconds() > timeout_s:
+        open_ones = [one for uid, one in expected.items() if not seen[uid].finished or seen[uid].instances < len(one.sop_instance_uids)]
+        may_never_come = run.routed and all(_unread_and_absent(one, seen) for one in open_ones)
+        if not may_never_come:
+            read_at = now()
+        if not open_ones or (now() - begun).total_seconds() > run.timeout_s or (now() - read_at).total_seconds() > run.grace_s:
             return seen
         threading.Event().wait(LOOK_S)
+
+
+def _unread_and_absent(phantom: Phantom, seen: Mapping[str, Journey]) -> bool:
+    return phantom.outcome is Outcome.NOT_ELIGIBLE and seen[phantom.study_instance_uid].instances == 0
 
 
 _Seen = tuple["Mapping[str, Answers]", "Mapping[str, Journey]", "Mapping[str, datetime]"]
@@ -143,7 +154,7 @@ def _judge(settings: Settings, run: Run, name: str, began: datetime, made: Seque
     lines = []
     for phantom in made:
         uid = phantom.study_instance_uid
-        found = checks(phantom, Returned(returned[uid], read, policies))
+        found = checks(phantom, Returned(returned[uid], read, policies, run.routed))
         lines.append(_line(phantom, returned[uid], found, _seconds(travelled[uid], sent_at[uid])))
     return Report(
         site=settings.node.site,
