@@ -6,12 +6,13 @@ Resumable: a model whose run folder is finished is not trained again, and prepar
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptx_node.errors import UsageError
-from training.evaluate.result import revision
+from training.evaluate.result import plain, revision
 from training.generalise.judged import Scores, figures, local_threshold, scores_of
 from training.generalise.plan import MODELS, TRIALS, Model
 from training.metrics import youden
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from training.records import Record
     from training.settings import Settings
 
+SHARES = (0.6, 0.1, 0.3)
 LOCAL = ("naive", "node", "displays")
 """Trials whose threshold is also chosen locally."""
 
@@ -65,7 +67,7 @@ def run(chosen: argparse.Namespace) -> int:
     settings = load_settings(chosen.config, [*chosen.set, f"seed={chosen.seed}"])
     for model in MODELS:
         fit(model, settings, sites, chosen)
-    results = judge(sites, chosen)
+    results = plain(judge(sites, chosen))
     (chosen.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     write(results, chosen.out, sites)
     print((chosen.out / "table.md").read_text("utf-8"))
@@ -84,7 +86,7 @@ def open_sites(data: list[str], folder: Path, seed: int) -> Sites:
         if name in parts:
             raise UsageError(f"two data sets are of site '{name}': each site is given once")
         path = folder / "splits" / f"{name}.json"
-        split = load(path) if path.exists() else draw(name, one.records, seed=seed, shares=(0.6, 0.1, 0.3))
+        split = load(path) if path.exists() else draw(name, one.records, seed=seed, shares=SHARES, by=("site",))
         split.save(path)
         parts[name] = split.divide(one.records)
     return Sites(tuple(parts), parts)
@@ -108,7 +110,7 @@ def _records_for(model: Model, sites: Sites, part: str) -> list[list[Record]]:
     home = sites.parts[sites.home][part]
     if not model.every_site:
         return [home]
-    share = len(home) // len(sites.names)
+    share = max(1, len(home) // len(sites.names))
     return [sites.parts[name][part][:share] for name in sites.names]
 
 
@@ -124,6 +126,8 @@ def judge(sites: Sites, chosen: argparse.Namespace) -> dict[str, Any]:
 
         own = at(sites.home, "validation")
         threshold = youden(own.truth_N, own.probability_N).threshold
+        if math.isnan(threshold):
+            raise UsageError(f"the validation part of {sites.home} holds one class alone: give it more patients, or another --seed")
         row: dict[str, Any] = {**asdict(replace(trial)), "handling": trial.handling.to_json(), "threshold": threshold, "sites": {}}
         for name in sites.names:
             found = at(name, "test")

@@ -58,7 +58,9 @@ def table(results: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _interval(estimate: Mapping[str, float]) -> str:
+def _interval(estimate: Mapping[str, float | None]) -> str:
+    if estimate["low"] is None:
+        return "-" if estimate["value"] is None else f"{estimate['value']:.3f}"
     return f"{estimate['value']:.3f} ({estimate['low']:.3f} to {estimate['high']:.3f})"
 
 
@@ -85,8 +87,8 @@ def fall(results: Mapping[str, Any]) -> Figure:
     for axes, rate in zip(figure.subplots(1, 3, sharey=True), RATES, strict=True):
         for place, name in enumerate(results["sites"]):
             found = [row["sites"][name][rate] for row in rows]
-            value = np.array([one["value"] for one in found])
-            reach = np.array([[one["value"] - one["low"], one["high"] - one["value"]] for one in found]).T
+            value, low, high = (np.array([one[part] for one in found], dtype=np.float64) for part in ("value", "low", "high"))
+            reach = np.nan_to_num([value - low, high - value])
             height = np.arange(len(rows)) + 0.18 * (place - (len(results["sites"]) - 1) / 2)
             axes.errorbar(value, height, xerr=np.clip(reach, 0, None), fmt="o", ms=4, lw=1, color=COLOURS[place], label=name)
         axes.axvline(rows[0]["sites"][results["home"]][rate]["value"], color=QUIET, lw=0.8, ls=":")
