@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +42,7 @@ def simulate(  # noqa: PLR0917 - typer turns each argument into an option
     reports: Annotated[Language | None, typer.Option(help="The CT's report as text, in this language.")] = None,
     rows: Annotated[int | None, typer.Option(min=64, max=4096, help="Of radiographs, and at most of CT; else the systems'.")] = None,
     slices: Annotated[int | None, typer.Option(min=3, max=2000, help="Of a CT, spread over the lungs; else the protocol's.")] = None,
+    processes: Annotated[int, typer.Option(min=0, max=256, help="Patients simulated at the same time; 0: one a core.")] = 0,
     masks: Annotated[bool, typer.Option("--masks", help="Outline pleural air on the contact sheet.")] = False,
 ) -> None:
     """Write SIMULATED patients: radiographs, CT, masks, reports and truth.csv; the same seed gives the same files."""
@@ -59,7 +61,7 @@ def simulate(  # noqa: PLR0917 - typer turns each argument into an option
     console, done = make_console(), 0
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("simulating", total=patients * (2 if ct else 1))
-        for _ in write_collection(out, order):
+        for _ in write_collection(out, order, processes=min(processes or os.cpu_count() or 1, patients)):
             done += 1
             progress.advance(task)
     console.print(f"{patients} SIMULATED patients, {done} studies in {out}; what is true of them: {out / TRUTH}", highlight=False)

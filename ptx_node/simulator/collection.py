@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -53,8 +56,13 @@ class Order:
     slices: int | None = None
 
 
-def write_collection(folder: Path, order: Order) -> Iterator[dict[str, object]]:
-    """Write the patients one after the other; yields each study's line of the truth when its files are there.
+def write_collection(folder: Path, order: Order, *, processes: int = 1) -> Iterator[dict[str, object]]:
+    """Write the patients; yields each study's line of the truth, in the order of the seeds, when its files are there.
+
+    Args:
+        folder: made if missing.
+        order: what is to be simulated.
+        processes: patients that are simulated at the same time. The files do not depend on it.
 
     Raises:
         UsageError: the folder holds an earlier collection.
@@ -66,11 +74,24 @@ def write_collection(folder: Path, order: Order) -> Iterator[dict[str, object]]:
     with truth.open("w", encoding="utf-8", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
-        for number, seed in enumerate(order.seeds):
-            for row in _patient(folder, order, order.sites[number % len(order.sites)], seed):
-                table.writerow(row)
-                file.flush()
-                yield row
+        for row in chain.from_iterable(_patients(folder, order, processes)):
+            table.writerow(row)
+            file.flush()
+            yield row
+
+
+def _patients(folder: Path, order: Order, processes: int) -> Iterator[list[dict[str, object]]]:
+    """The lines of each patient."""
+    jobs = [(folder, order, order.sites[number % len(order.sites)], seed) for number, seed in enumerate(order.seeds)]
+    if processes == 1:
+        yield from map(_lines, jobs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:  # a fork would copy the terminal's threads
+        yield from pool.map(_lines, jobs)
+
+
+def _lines(job: tuple[Path, Order, Site, int]) -> list[dict[str, object]]:
+    return list(_patient(*job))
 
 
 def _patient(folder: Path, order: Order, site: Site, seed: int) -> Iterator[dict[str, object]]:

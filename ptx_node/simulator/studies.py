@@ -5,6 +5,8 @@ The same seed, site and wishes give the same files, UIDs included: what is sent 
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -114,7 +116,7 @@ def simulate_radiograph(folder: Path, patient: Patient, site: Site, size: tuple[
     system, person = site.system(patient.seed), person_of(patient)
     rows, columns = size or system.size
     projection, shown_HW = picture(patient, site, (rows, columns))
-    name = f"{site.name}/{patient!r}/{rows}x{columns}"
+    name = f"{site.name}/{_identity(patient)}/{rows}x{columns}"
     ds = common_attributes(name, site, system, person, person.arrives_at)
     ds.ViewPosition = view_of(patient.posture)
     values_HW = radiograph_dataset(shown_HW, site, system, ds, projection.pixel_mm)
@@ -122,6 +124,11 @@ def simulate_radiograph(folder: Path, patient: Patient, site: Site, size: tuple[
     mask_HW = projection.mask_HW if projection.mask_HW.any() else None
     area = float(mask_HW.sum()) * projection.pixel_mm**2 if mask_HW is not None else None
     return replace(_study("radiograph", site, patient, [path], [ds]), mask=mask_HW, area_mm2=area)
+
+
+def _identity(patient: Patient) -> str:
+    """Everything about the patient in words; a set's own order differs from process to process."""
+    return f"{replace(patient, confounders=frozenset())!r}/{' '.join(sorted(patient.confounders))}"
 
 
 def picture(patient: Patient, site: Site, size: tuple[int, int]) -> tuple[Projection, NDArray[np.float32]]:
@@ -152,13 +159,15 @@ def simulate_ct(folder: Path, patient: Patient, site: Site, protocol: Protocol) 
     """The CT of this patient later the same day."""
     system, person = site.system(patient.seed), person_of(patient)
     series = acquire(patient, protocol)
-    name = f"{site.name}/{patient!r}/{protocol!r}"
-    paths, headers = [], []
-    for index in range(len(series.hu_ZHW)):
+    name = f"{site.name}/{_identity(patient)}/{protocol!r}"
+
+    def write(index: int) -> tuple[Path, Dataset]:
         ds = common_attributes(name, site, system, person, person.ct_at)
         values_HW = slice_dataset(series, index, ds, name)
-        paths.append(save(ds, values_HW, folder, system.transfer_syntax))
-        headers.append(ds)
+        return save(ds, values_HW, folder, system.transfer_syntax), ds
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # encoders are programs of their own
+        paths, headers = map(list, zip(*pool.map(write, range(len(series.hu_ZHW))), strict=True))
     mask_ZHW = series.mask_ZHW if series.mask_ZHW.any() else None
     volume = series.volume_ml if mask_ZHW is not None else None
     return replace(_study("ct", site, patient, paths, headers), mask=mask_ZHW, volume_ml=volume)

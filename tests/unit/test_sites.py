@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -158,6 +161,22 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, name: str) -> None:
     assert len({once.study_instance_uid, once.series_instance_uid, *once.sop_instance_uids}) == 2 + len(once.paths)
     wished = simulate(tmp_path / "wish", 7, site=name, wishes=replace(LEFT, age_years=30), size=SIZE, protocol=PROTOCOL)
     assert not {*once.sop_instance_uids} & {*wished.sop_instance_uids}
+
+
+def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever order it has its sets in: with chest tube, lines, electrodes and more."""
+    program = (
+        "import sys; from pathlib import Path; from ptx_node.simulator.studies import simulate; from ptx_node.simulator.patient import *;"
+        "from ptx_node.simulator.ct_protocol import Protocol; everything = Wishes(confounders=frozenset(Confounder));"
+        "[simulate(Path(sys.argv[1]), 9, site=name, wishes=everything, size=(96, 96), protocol=Protocol(columns=64, slices=4))"
+        " for name in ('bedside', 'ct64')]"
+    )
+    for hash_seed in ("1", "2"):
+        command = [sys.executable, "-c", program, tmp_path / hash_seed]
+        subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": hash_seed}, timeout=120)
+    one, other = ({path.name: path.read_bytes() for path in (tmp_path / hash_seed).iterdir()} for hash_seed in ("1", "2"))
+    assert 5 == len(one)
+    assert one == other
 
 
 @pytest.mark.parametrize("seed", [3, 4])
