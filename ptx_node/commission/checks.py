@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ptx_node.domain.result_policy import DestinationPolicy
 
 NO_RULE = "no_rule"
+PROOFS = {"none": "nothing, since the destination cannot be asked"}
 KEPT = ("PatientID", "StudyInstanceUID")
 
 
@@ -126,7 +127,9 @@ def _delivered(answers: Answers) -> Check:
             "delivered", passed=False, detail=f"{bad[0].kind} to {bad[0].destination} is {bad[0].state}: {bad[0].error or 'no word'}"
         )
     return Check(
-        "delivered", passed=True, detail=f"{len(answers.sent)}, proven by {_words(sorted({str(one.proof) for one in answers.sent}))}"
+        "delivered",
+        passed=True,
+        detail=f"{len(answers.sent)}, proven by {_words(sorted({PROOFS.get(str(one.proof), str(one.proof)) for one in answers.sent}))}",
     )
 
 

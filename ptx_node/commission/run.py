@@ -19,10 +19,12 @@ from ptx_node.commission.read_back import read_back
 from ptx_node.commission.report import Line, Report, table, write
 from ptx_node.db.answers import answers
 from ptx_node.db.journey import journeys
+from ptx_node.db.schema import require_latest
 from ptx_node.db.session import begin_read, now
 from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.domain.result_policy import DestinationPolicy
 from ptx_node.errors import PtxError
+from ptx_node.outbound.storage_scu import StorageScu
 from ptx_node.simulator.modality import all_taken, send_files
 from ptx_node.wiring import make_destinations, open_database
 from ptx_node.wiring.models import describe_models
@@ -74,25 +76,25 @@ def commission(settings: Settings, run: Run, console: Console) -> Report:
     """
     began = now()
     name = began.strftime("%Y%m%dT%H%M%S")
-    with _folder(run, name) as folder, console.status("simulating the phantoms") as status:
-        local = began.astimezone(ZoneInfo(settings.node.time_zone))
-        sent_at: dict[str, datetime] = {}
-        made: list[Phantom] = []
-        for phantom in phantoms(run.order, folder, name, local):
-            status.update(f"sent {len(made)}; next: {phantom.label}")
-            sent_at[phantom.study_instance_uid] = now()
-            _send(phantom, run.peer)
-            made.append(phantom)
-        engine = open_database(settings)
-        try:
+    engine = open_database(settings)
+    try:
+        _ready(engine, run)
+        with _folder(run, name) as folder, console.status("simulating the phantoms") as status:
+            sent_at: dict[str, datetime] = {}
+            made: list[Phantom] = []
+            for phantom in phantoms(run.order, folder, name, began.astimezone(ZoneInfo(settings.node.time_zone))):
+                status.update(f"sent {len(made)}; next: {phantom.label}")
+                sent_at[phantom.study_instance_uid] = now()
+                _send(phantom, run.peer)
+                made.append(phantom)
             status.update(f"waiting for the answers to {len(made)} phantoms")
             seen = _wait(engine, made, run)
             with begin_read(engine) as session:
                 returned = answers(session, list(sent_at))
-        finally:
-            engine.dispose()
-        status.update("reading the results back")
-        report = _judge(settings, run, name, began, made, (returned, seen, sent_at))
+            status.update("reading the results back")
+            report = _judge(settings, run, name, began, made, (returned, seen, sent_at))
+    finally:
+        engine.dispose()
     paths = write(report, run.out)
     console.print(table(report))
     good = sum(line.passed for line in report.lines)
@@ -100,6 +102,20 @@ def commission(settings: Settings, run: Run, console: Console) -> Report:
         f"{good} of {len(report.lines)} SIMULATED phantoms came back as known; report: {' and '.join(map(str, paths))}", soft_wrap=True
     )
     return report
+
+
+def _ready(engine: Engine, run: Run) -> None:
+    """Find out before any work what would spoil it: no node's database, nobody who answers, no room for the report.
+
+    Raises:
+        PtxError: one of these.
+    """
+    require_latest(engine)
+    StorageScu("commission", run.peer).echo()
+    try:
+        run.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PtxError(f"the report's folder {run.out} cannot be made: {error.strerror}. Give another one with --out") from error
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from ptx_node.db.answers import Answers, Said, Sent
 from ptx_node.domain.eligibility import Reason
 from ptx_node.domain.finding import Laterality, Outcome, ResultKind
 from ptx_node.domain.result_policy import DestinationPolicy
+from ptx_node.errors import PtxError
 from ptx_node.outbound.association import DimsePeer
 from ptx_node.outbound.storage_scu import StorageScu
 from ptx_node.simulator.pacs import Pacs, running_pacs
@@ -115,6 +116,8 @@ def test_every_phantom_is_followed_through_the_node_and_every_wrong_answer_is_na
     assert {"pacs": "C-GET", "web": "WADO-RS", "folder": "folder"} == report["read_back_by"]
     assert {CXR, CT} == {one["name"] for one in report["models"]}
     assert all(one["weights"] and one["device_uid"] for one in report["models"])
+    assert 64 == len(report["rules_sha256"])
+    assert {1, 12} == {len(line["sop_instance_uids"]) for line in report["lines"]}
     assert report == json.loads((tmp_path / f"commissioning-{report['run']}.json").read_text())
     text = (tmp_path / f"commissioning-{report['run']}.md").read_text()
     assert "# Commissioning of SIMULATED SITE: FAILED" in text
@@ -150,6 +153,16 @@ def test_a_site_whose_answers_are_right_passes(hospital: tuple[Node, Pacs], tmp_
     assert report.passed
     assert [[], []] == [line.failures for line in report.lines]
     assert "came back as known" in next(tmp_path.glob("*.md")).read_text()
+
+
+def test_without_a_nodes_database_nothing_is_sent(hospital: tuple[Node, Pacs], tmp_path: Path, tiny_bundles: Path) -> None:
+    """Else the answers would be waited for in a database that nobody writes to."""
+    node, _ = hospital
+    elsewhere = Node(tmp_path / "elsewhere", tiny_bundles, [], port=node.port, rules="")
+    before = len(node.instances())
+    with pytest.raises(PtxError, match="ptx db upgrade"):
+        commission(elsewhere.loaded, Run(node.peer, out=tmp_path), Console(quiet=True))
+    assert before == len(node.instances())
 
 
 def test_nobody_is_let_in_who_is_not_known(hospital: tuple[Node, Pacs], tmp_path: Path) -> None:
