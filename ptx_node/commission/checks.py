@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ptx_node.commission.statements import dice, report_says, segmented, tracking_uid
 from ptx_node.domain.finding import Outcome
 from ptx_node.domain.job import DeliveryState
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 NO_RULE = "no_rule"
 PROOFS = {"none": "nothing, since the destination cannot be asked"}
 KEPT = ("PatientID", "StudyInstanceUID")
+MIRRORS = (0, 1, 2, (1, 2))
+"""Axes of a mask (slices, rows, columns) by whose reversal a grid that was taken wrongly would show itself."""
+CLEARLY = 0.2
+"""So much better in Dice must a mirrored mask fit before it is no accident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +198,11 @@ def _segmentation(phantom: Phantom, ds: Dataset) -> Check:
     if truth_ZHW.shape != mask_ZHW.shape:
         return Check("SEG", passed=False, detail=f"its grid is {mask_ZHW.shape}, the images' {truth_ZHW.shape}")
     overlap = dice(mask_ZHW, truth_ZHW)
-    return Check("SEG", overlap > 0, f"{int(mask_ZHW.sum())} pixels, Dice {overlap:.2f}")
+    mirrored = max(dice(np.flip(mask_ZHW, axes), truth_ZHW) for axes in MIRRORS)
+    words = f"{int(mask_ZHW.sum())} pixels, Dice {overlap:.2f}"
+    if mirrored > overlap + CLEARLY:
+        return Check("SEG", passed=False, detail=f"{words}, mirrored {mirrored:.2f}: it lies the wrong way round")
+    return Check("SEG", overlap > 0, words)
 
 
 def _words(words: object) -> str:
