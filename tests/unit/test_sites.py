@@ -15,7 +15,8 @@ import numpy as np
 import pydicom
 import pytest
 from numpy.typing import NDArray
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit
+from PIL import Image
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless
 
 from ptx_node.dicom.decode import read_dataset, stored_values
 from ptx_node.dicom.pixels import read_radiograph
@@ -76,6 +77,19 @@ def test_the_node_reads_the_picture_as_the_system_shows_it(studies: Callable[[st
     read = read_radiograph(studies(name).paths[0]).image_HW
     assert SIZE == read.shape
     assert 2 / (1 << site.systems[0].bits) + 0.005 > np.abs(read - as_shown(site)).max()
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_TABLES if RADIOGRAPHS[name].systems[0].transfer_syntax != JPEG2000Lossless])
+def test_a_reader_that_is_not_ours_sees_it_too(studies: Callable[[str], Study], tmp_path: Path, name: str) -> None:
+    """The renderer of dcmtk, told to use the first window or VOI LUT, to 8 bits."""
+    system = RADIOGRAPHS[name].systems[0]
+    program = Path("/usr/bin/dcml2pnm" if system.transfer_syntax == JPEGLSLossless else "/usr/bin/dcmj2pnm")
+    if not program.exists():
+        pytest.skip("dcmtk is not installed")
+    table = "+Wl" if system.grey is Grey.VOI_LUT else "+Wi"
+    subprocess.run([program, "+op", table, "1", studies(name).paths[0], tmp_path / "shown.pgm"], check=True, timeout=60)
+    shown = np.asarray(Image.open(tmp_path / "shown.pgm")) / 255
+    assert 1.5 / 255 + 2 / (1 << system.bits) > np.abs(shown - as_shown(RADIOGRAPHS[name])).max()
 
 
 @pytest.mark.parametrize("name", [name for name in RADIOGRAPHS if name not in WITH_TABLES])
