@@ -123,7 +123,7 @@ def _size(site: Site, seed: int, rows: int | None) -> tuple[int, int]:
 
 def _row(folder: Path, place: Path, study: Study, order: Order) -> dict[str, object]:
     """Write mask and report beside the study; its line of the truth, with paths below `folder`."""
-    patient = study.patient
+    patient = study.patient.lying() if study.kind == "ct" else study.patient
     row: dict[str, object] = dict.fromkeys(COLUMNS, "")
     row |= {"patient_id": study.patient_id, "seed": study.seed, "site": study.site, "kind": study.kind}
     row |= {"sex": patient.sex, "age_years": patient.age_years, "posture": patient.posture.value}

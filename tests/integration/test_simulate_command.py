@@ -30,7 +30,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two patients of two sites, all with a pneumothorax, with CT and French reports."""
     folder = tmp_path_factory.mktemp("simulated") / "hospital"
     words = ["simulate", "--out", str(folder), "--site", "toulouse", "--site", "bedside", "--patients", "2", "--seed", "40"]
-    assert 0 == main([*words, "--positives", "1", "--ct", "--reports", "fr", "--rows", "64", "--slices", "5"])
+    assert 0 == main([*words, "--positives", "1", "--ct", "--reports", "fr", "--rows", "64", "--slices", "5", "--processes", "1"])
     return folder
 
 
@@ -46,6 +46,7 @@ def test_every_line_of_the_truth_names_files_that_are_there_and_are_what_it_says
         headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
         assert {(row["study_instance_uid"], row["patient_id"])} == {(ds.StudyInstanceUID, ds.PatientID) for ds in headers}
         assert "1" == row["pneumothorax"]
+        assert (row["kind"] == "ct") <= (row["posture"] == "supine")
         assert row["laterality"] in {"left", "right", "bilateral"}
 
 
@@ -74,9 +75,11 @@ def test_reports_belong_to_the_ct_in_the_language_asked_for(hospital: Path) -> N
 
 
 def test_the_same_seed_gives_the_same_folder(tmp_path: Path) -> None:
-    for name in ("once", "again"):
-        assert 0 == main(["simulate", "--out", str(tmp_path / name), "--site", "siim", "--patients", "1", "--rows", "96"])
-    assert digests(tmp_path / "once") == digests(tmp_path / "again")
+    """However many processes share the work."""
+    for processes in ("1", "2"):
+        words = ["--site", "siim", "--site", "bedside", "--patients", "2", "--rows", "96", "--processes", processes]
+        assert 0 == main(["simulate", "--out", str(tmp_path / processes), *words])
+    assert digests(tmp_path / "1") == digests(tmp_path / "2")
 
 
 def test_a_folder_with_an_earlier_truth_is_left_as_it_is(hospital: Path, capsys: pytest.CaptureFixture[str]) -> None:
