@@ -136,7 +136,7 @@ def _metadata(settings: Settings, decision: Decision, judged: dict[str, Any], *,
     """In MONAI's words, our part under `ptx`."""
     what = "frontal chest radiographs" if settings.reads == "radiograph" else "axial chest CT"
     data = "SIMULATED patients only (ptx_node.simulator)" if simulated_only else "see docs/README.md"
-    edge = min(SMALLEST_EDGE, settings.data.size)
+    edge = min(SMALLEST_EDGE, settings.data.answered)
     return {
         "schema": SCHEMA,
         "monai_version": version("monai"),
@@ -155,7 +155,7 @@ def _metadata(settings: Settings, decision: Decision, judged: dict[str, Any], *,
         "ptx": {
             "manufacturer": MANUFACTURER,
             "reads": settings.reads,
-            "input_size": settings.data.size,
+            "input_size": settings.data.answered,
             "decision": decision_metadata(decision),
             "requirements": {"min_rows": edge, "min_columns": edge},
             "simulated": simulated_only,
@@ -180,7 +180,7 @@ def _eval_metrics(judged: dict[str, Any]) -> dict[str, Any]:
 
 def _formats(settings: Settings) -> dict[str, Any]:
     """Inputs and outputs of the network."""
-    cxr, shape = settings.reads == "radiograph", [settings.data.size] * 2
+    cxr, shape = settings.reads == "radiograph", [settings.data.answered] * 2
     square = {"type": "image", "num_channels": 1, "spatial_shape": shape, "dtype": "float32", "is_patch_data": False}
     image = {"format": "magnitude" if cxr else "hounsfield", "modality": "CR" if cxr else "CT", "value_range": [-5, 5] if cxr else [-1, 1]}
     return {

@@ -33,6 +33,9 @@ class Data(Section):
 
     size: int = Field(256, ge=32, multiple_of=32, description="edge of the network's square input, pixels")
     stored: int = Field(0, ge=0, description="edge at which images are kept; above `size` it leaves room to zoom in; 0: as `size`")
+    answer: int = Field(
+        0, ge=0, multiple_of=32, description="edge at which the whole picture is answered; 0: as `size`, else a crop learns"
+    )
     positive_rate: tuple[float, float] | None = Field(
         None, description="share of positives in a batch at the start and at the end of training; without it every image once an epoch"
     )
@@ -45,7 +48,12 @@ class Data(Section):
     @property
     def kept(self) -> int:
         """Edge at which images are kept."""
-        return self.stored or self.size
+        return self.stored or self.answered
+
+    @property
+    def answered(self) -> int:
+        """Edge of the whole picture when it is answered, in validation and in the node."""
+        return self.answer or self.size
 
 
 class Network(Section):
@@ -163,8 +171,8 @@ class Settings(Section):
             raise ValueError("loss: a classifier has no mask; use image or cross_entropy")
         if (self.network.kind == "clasegnet") != bool(self.loss.mil):
             raise ValueError("loss.mil belongs to network.kind clasegnet, and the other way round")
-        if self.data.kept < self.data.size:
-            raise ValueError("data.stored is smaller than data.size")
+        if self.data.kept < max(self.data.size, self.data.answered):
+            raise ValueError("data.stored is smaller than data.size or data.answer")
         return self
 
     def to_toml(self) -> str:

@@ -60,7 +60,7 @@ def figures_of(network: nn.Module, pool: Pool, indices: NDArray[np.int64], setti
     losses, known = 0.0, list[bool]()
     for start in range(0, len(indices), size):
         pictures, truth = pool.take(indices[start : start + size], device)
-        inputs, mask_B1HW = unchanged(pictures, settings.reads, settings.data.size)
+        inputs, mask_B1HW = unchanged(pictures, settings.reads, settings.data.answered)
         truth = Truth(truth.label_B, mask_B1HW, truth.known_B)
         with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
             class_logit_B, mask_logits_B1HW = network(inputs.contiguous(memory_format=torch.channels_last))

@@ -59,6 +59,7 @@ def test_the_ct_studys_settings_are_those_that_it_states() -> None:
         ("network.kind=classifier", "a classifier has no mask"),
         ("network.kind=clasegnet", r"loss\.mil"),
         ("data.stored=256", "smaller than"),
+        ("data.answer=1024", "smaller than"),
     ],
 )
 def test_what_is_wrong_is_told_with_file_and_key(change: str, says: str) -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 
 from ptx_node.errors import ConfigurationError, PermanentError, StorageFullError
 from tests.training.real_formats import write_siim
-from tests.training.stand_in import InMemory, pictures, tiny, train_tiny
+from tests.training.stand_in import SIZE, InMemory, pictures, tiny, train_tiny
 from training.__main__ import main
 from training.batches import Order, Pool, Position, batches
 from training.checkpoint import LAST, LOG, load_checkpoint, save_checkpoint
@@ -344,3 +344,18 @@ def test_the_command_trains_from_files_and_refuses_what_it_should(tmp_path: Path
     errors = capsys.readouterr().err.splitlines()
     assert any("Give --resume" in line for line in errors)
     assert any("tiny.toml: optimiser.bach is not a setting; did you mean batch?" in line for line in errors)
+
+
+def test_what_learns_on_crops_is_judged_on_whole_pictures(tmp_path: Path) -> None:
+    """Crops of half the edge are trained on; validation, and the bundle that the run becomes, take the whole picture."""
+    from training.evaluate.models import open_run  # noqa: PLC0415 - the predictor is needed here alone
+
+    settings = tiny(data={"size": 32, "answer": SIZE}, augment={"zoom": [2.0, 2.0], "shift": 0.25})
+    train_tiny(tmp_path / "run", settings=settings)
+    assert SIZE == open_run(tmp_path / "run", device="cpu").predictor.bundle.input_size
+    inputs = next(
+        batches(
+            Pool([pictures(8)]), Order(np.arange(8) % 2, np.arange(8), seed=1, batch=4), settings, Position(), lambda _: 0.5, CPU, threads=0
+        )
+    )
+    assert (4, 1, 32, 32) == tuple(inputs.inputs_B1HW.shape)

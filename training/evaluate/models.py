@@ -90,7 +90,7 @@ def open_run(folder: Path, *, device: str = "auto", batch_size: int = 8) -> Judg
         identity=ModelIdentity(MANUFACTURER, settings.name, "run", weights_sha256, device_uid(weights_sha256)),
         reads=settings.reads,
         requirements=Requirements(reads=settings.reads),
-        input_size=settings.data.size,
+        input_size=settings.data.answered,
         decision=decision or UNDECIDED,
         network=network if masks else WithoutMask(network),
     )

@@ -122,7 +122,7 @@ def judge(sites: Sites, chosen: argparse.Namespace) -> dict[str, Any]:
 
         def at(name: str, part: str, trial: Any = trial, settings: Any = settings, network: Any = network) -> Scores:
             (prepared,) = _prepared(sites.parts[name][part], settings, trial.handling.to_json(), chosen.out)
-            return scores_of(network, prepared, settings.data.size)
+            return scores_of(network, prepared, settings.data.answered)
 
         own = at(sites.home, "validation")
         threshold = youden(own.truth_N, own.probability_N).threshold
