@@ -7,7 +7,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 # One virtual environment and one apt: nothing here gains from running side by side.
 .NOTPARALLEL:
-.PHONY: help demo test bench faults lint format setup hooks lock clean
+.PHONY: help demo test bench faults models generalise ablate lint format setup hooks lock clean
 
 BIN := .venv/bin
 PINS := deploy/requirements
@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-input --disable-pip-version-che
 ARGS ?=
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F '\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F '\t' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: .make/debian-demo .make/editable  ## the whole job on this machine, simulated hospital included (ARGS=--once: run through and exit)
 	@$(BIN)/ptx demo $(ARGS)
@@ -44,6 +44,16 @@ bench: setup  ## speed and memory against Orthanc and dcmtk in the same run: pri
 
 faults: setup  ## the long campaign: processes killed at random moments while studies flow
 	@$(BIN)/python -m pytest -m campaign tests/faults $(ARGS)
+
+models: .make/training  ## train, judge and export both models on simulated patients (hours; goes on where it was stopped)
+	@training/recipes/radiograph.sh
+	@training/recipes/ct.sh
+
+generalise: .make/training  ## one site trained, other sites tested, under each handling of pixels (an hour)
+	@training/recipes/generalise.sh
+
+ablate: .make/training  ## the ablation study's sixteen settings on simulated patients (hours)
+	@training/recipes/ablation.sh
 
 hooks: .make/dev  ## run the lint before each commit
 	@$(BIN)/pre-commit install

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 PINS = {name: DEPLOY / "requirements" / f"{name}.txt" for name in ("base", "worker", "training", "dev")}
-SCRIPTS = sorted([*DEPLOY.rglob("*.sh"), ROOT / ".ci" / "run"])
+SCRIPTS = sorted([*DEPLOY.rglob("*.sh"), *(ROOT / "training" / "recipes").glob("*.sh"), ROOT / ".ci" / "run"])
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 

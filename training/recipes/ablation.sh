@@ -1,0 +1,11 @@
+#!/bin/sh
+# The sixteen settings of the ablation study on SIMULATED patients, small enough for a CPU. MINUTES and SEEDS for each setting.
+set -eu
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-.venv/bin/python}
+home=${HOME_OF_MODELS:-build/models}/ablation
+
+"$python" -m training simulate --out "$home/siim" --site siim --seed 51 --patients 1200 --rows 512
+[ -f "$home/split.json" ] || "$python" -m training split --data "siim:$home/siim" --out "$home/split.json" --shares 0.5 0.49 0.01
+exec "$python" -m training ablate --data "siim:$home/siim" --split "$home/split.json" --out "$home/result" --seeds "${SEEDS:-2}" --minutes "${MINUTES:-4}" \
+    --set data.size=128 --set network.backbone=resnet18 --set "network.decoder_channels=[64,48,32,16,8]" --set network.centre_filters=64 "$@"
