@@ -80,8 +80,8 @@ class Gap:
             low = float(np.interp(depth, (3, 9, 16, 24, 32, 50, 70), (104, 82, 54, 16, -32, -135, -235))) + float(rng.normal(0, 14))
             reach, base = (low, APEX_MM - 8), float(np.interp(depth, (45, 80), (0, 16)))
         else:
-            rise = float(np.interp(depth, (3, 9, 16, 32, 50, 75), (8, 13, 26, 72, 160, 290))) * float(rng.uniform(0.8, 1.2))
-            reach, base = (float(np.interp(depth, (3, 16, 32, 60), (-40, -25, 0, 60))), build.dome_mm[side] + rise), 0.35 * depth
+            rise = float(np.interp(depth, (3, 9, 16, 32, 50, 75), (10, 24, 50, 115, 190, 300))) * float(rng.uniform(0.8, 1.2))
+            reach, base = (float(np.interp(depth, (3, 16, 32, 60), (-40, -18, 12, 65))), build.dome_mm[side] + rise), 0.35 * depth
         return cls(
             depth=depth,
             upright=upright,
