@@ -67,7 +67,7 @@ def radiograph_dataset(shown_HW: NDArray[np.float32], site: Site, system: System
     ds.SamplesPerPixel, ds.PixelRepresentation = 1, 0
     ds.BitsAllocated = 8 if system.bits == 8 else 16
     ds.BitsStored, ds.HighBit = system.bits, system.bits - 1
-    ds.PatientOrientation = "" if site.anonymous else ["A", "F"] if ds.ViewPosition == "LL" else ["L", "F"]
+    ds.PatientOrientation = "" if site.anonymous else ["P", "F"] if ds.ViewPosition == "LL" else ["L", "F"]
     _set_spacing(ds, system, pixel_mm)
     if system.sop_class == SecondaryCaptureImageStorage:
         ds.ConversionType = "WSD"

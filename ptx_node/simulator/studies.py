@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from ptx_node.simulator.ct import acquire
 from ptx_node.simulator.ct_protocol import draw_protocol
 from ptx_node.simulator.encoding import save
 from ptx_node.simulator.grids import finer
+from ptx_node.simulator.hand import HEIGHT_MM as HAND_MM
+from ptx_node.simulator.hand import hand_attenuation
 from ptx_node.simulator.instances import common_attributes, radiograph_dataset, slice_dataset, view_of
-from ptx_node.simulator.other_views import hand, lateral_chest
+from ptx_node.simulator.lateral import project_lateral
 from ptx_node.simulator.patient import ANYBODY, NOBODY, Wishes, draw_patient
 from ptx_node.simulator.people import person_of
-from ptx_node.simulator.radiograph import MASK_MM, Detector, Look, display, expose, project
+from ptx_node.simulator.radiograph import MASK_MM, Detector, Look, Projection, display, expose, project
 from ptx_node.simulator.sites import Site, site_of
 
 if TYPE_CHECKING:
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from ptx_node.domain.finding import Laterality
     from ptx_node.simulator.ct_protocol import Protocol
     from ptx_node.simulator.patient import Patient
-    from ptx_node.simulator.radiograph import Projection
 
 FULL_ROWS = 1400
 """Rays are followed on no finer grid than this; larger pictures are made finer before noise and processing."""
-WATER_PER_MM = 0.02
+NO_AIR = Wishes(laterality=NOBODY)
+QUANTA = {"lateral": 600_000.0, "hand": 60_000.0}
+"""A trunk from its side takes about eight times the exposure of one from the front."""
+LOOKS: dict[str, dict[str, Any]] = {"lateral": {}, "hand": {"latitude": 0.9, "lung": 0.35, "heart": 0.8}}
 Kind = Literal["radiograph", "ct", "lateral", "hand"]
 
 
@@ -175,22 +179,26 @@ def simulate_ct(folder: Path, patient: Patient, site: Site, protocol: Protocol) 
 
 def simulate_lateral(folder: Path, seed: int, site: str | Site = "toulouse", *, size: tuple[int, int] = (1024, 860)) -> Study:
     """A lateral chest radiograph, which a frontal model must refuse."""
-    return _other("lateral", folder, seed, site, lateral_chest(seed, *size), 400 / size[0])
+    patient = draw_patient(seed, NO_AIR)
+    return _other("lateral", folder, site, project_lateral(patient, *size))
 
 
 def simulate_hand(folder: Path, seed: int, site: str | Site = "toulouse", *, size: tuple[int, int] = (900, 700)) -> Study:
     """A radiograph of a hand, which a chest model must refuse."""
-    return _other("hand", folder, seed, site, hand(seed, *size), 220 / size[0])
+    attenuation_HW = hand_attenuation(seed, *size)
+    nothing_HW = np.zeros_like(attenuation_HW)
+    pixel_mm = HAND_MM / size[0]
+    patient = draw_patient(seed, NO_AIR)
+    return _other("hand", folder, site, Projection(attenuation_HW, nothing_HW > 0, nothing_HW, nothing_HW > 0, pixel_mm, patient))
 
 
-def _other(
-    kind: Literal["lateral", "hand"], folder: Path, seed: int, site: str | Site, water_mm_HW: NDArray[np.float32], pixel_mm: float
-) -> Study:
-    site = site_of(site) if isinstance(site, str) else site
-    system, patient = site.system(seed), draw_patient(seed, Wishes(laterality=NOBODY))
-    person = person_of(patient)
-    shown_HW = display(np.exp(-np.float32(WATER_PER_MM) * np.maximum(water_mm_HW, 0)), Look())
-    ds = common_attributes(f"{kind}/{site.name}/{seed}/{water_mm_HW.shape}", site, system, person, person.arrives_at)
+def _other(kind: Literal["lateral", "hand"], folder: Path, site: str | Site, projection: Projection) -> Study:
+    site, patient = site_of(site) if isinstance(site, str) else site, projection.patient
+    system, person, rng = site.system(patient.seed), person_of(patient), np.random.default_rng([patient.seed, 305])
+    signal_HW = expose(projection, replace(Detector.sample(rng), quanta=QUANTA[kind]), patient.seed)
+    shown_HW = display(signal_HW, replace(Look.sample(rng, system.manner), **LOOKS[kind]))
+    pixel_mm, seed = projection.pixel_mm, patient.seed
+    ds = common_attributes(f"{kind}/{site.name}/{seed}/{shown_HW.shape}", site, system, person, person.arrives_at)
     ds.ViewPosition = "LL" if kind == "lateral" else "PA"
     values_HW = radiograph_dataset(shown_HW, site, system, ds, pixel_mm)
     if kind == "hand":

@@ -25,6 +25,8 @@ from ptx_node.domain.finding import Laterality
 from ptx_node.errors import UsageError
 from ptx_node.simulator.ct_protocol import Protocol
 from ptx_node.simulator.encoding import DCMTK
+from ptx_node.simulator.hand import hand_attenuation
+from ptx_node.simulator.lateral import project_lateral
 from ptx_node.simulator.patient import ANYBODY, NOBODY, Confounder, Posture, Size, Wishes, draw_patient
 from ptx_node.simulator.people import person_of
 from ptx_node.simulator.sites import SITES, Grey, Site, Spacing, site_of
@@ -279,6 +281,26 @@ def test_wishes_are_honoured(tmp_path: Path) -> None:
     assert columns.mean() < SIZE[1] / 2  # the patient's right is on the picture's left
     nobody = simulate(tmp_path, 11, site="toulouse", wishes=Wishes(laterality=NOBODY), size=SIZE)
     assert (None, None, None) == (nobody.mask, nobody.laterality, nobody.area_mm2)
+
+
+def test_columns_of_a_lateral_grow_to_the_back() -> None:
+    """As Patient Orientation says: a pacemaker, which lies in front, changes the picture before its middle."""
+    plain, paced = (
+        project_lateral(draw_patient(6, Wishes(laterality=NOBODY, confounders=frozenset(what))), 200, 168)
+        for what in ((), (Confounder.PACEMAKER,))
+    )
+    changed = np.abs(paced.attenuation_HW - plain.attenuation_HW).sum(axis=0)
+    assert 0.1 < changed.max()
+    assert 168 / 2 > np.average(np.arange(168), weights=changed)
+    assert plain.attenuation_HW[plain.lung_HW].mean() < 0.7 * plain.attenuation_HW[-40:, 70:100].mean()
+
+
+def test_a_hand_has_fingers_of_bone_in_soft_tissue() -> None:
+    """Four beside each other, the thumb beside the palm."""
+    hand = hand_attenuation(4, 450, 350)
+    beside = {row: int((np.diff((hand[row] > 0.2).astype(int)) == 1).sum()) for row in (115, 225)}
+    assert {115: 4, 225: 2} == beside
+    assert hand[115].max() > 1.3 * np.median(hand[115][hand[115] > 0.2])
 
 
 def test_a_site_that_there_is_not_is_named_with_those_that_there_are() -> None:
