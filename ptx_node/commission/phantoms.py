@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ptx_node.simulator.studies import Study
 
 PREFIX = "SIM-COMM"
-FIRST_SEED = 900_001
+FIRST_SEED = 9_100_001
 """Patients whom no training run has seen."""
 CT_SLICES, CT_THICKNESS_MM = 40, 5.0
 
