@@ -22,9 +22,11 @@ from sqlalchemy import select
 from ptx_node.db.session import begin_read
 from ptx_node.db.tables import Heartbeat, Job
 from ptx_node.dicom.volume import read_volume
-from ptx_node.simulator.first.studies import simulate_ct
+from ptx_node.simulator.ct_protocol import Protocol
 from ptx_node.simulator.modality import all_taken, send_files
+from ptx_node.simulator.patient import Size, Wishes
 from ptx_node.simulator.processes import wait_until
+from ptx_node.simulator.studies import simulate
 from tests.bench.site import QUIET_S, Node, running_node
 
 SLICES = (75, 150, 300)
@@ -40,6 +42,7 @@ STEPS = (
     "sent, accepted",
     "read back alone",
 )
+POSITIVE = Wishes(laterality="right", size=Size.LARGE)
 
 
 def main() -> int:
@@ -62,7 +65,7 @@ def main() -> int:
 
 def one(node: Node, folder: Path, slices: int, seed: int) -> list[float]:
     """Seconds of each step of one series."""
-    study = simulate_ct(folder / "modality", seed, slices=slices)
+    study = simulate(folder / "modality", seed, site="ct64", protocol=Protocol(slices=slices), wishes=POSITIVE)
     begun = time.time()
     rows = send_files(study.paths, node.peer)
     assert all_taken(rows), rows

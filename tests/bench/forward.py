@@ -29,7 +29,8 @@ from ptx_node.model.bundle import Bundle, load_bundle
 from ptx_node.model.inference_network import half_precision_pays
 from ptx_node.model.predictor import Predictor
 from ptx_node.model.preprocess import radiograph_input
-from ptx_node.simulator.first.studies import simulate_ct, simulate_radiograph
+from ptx_node.simulator.ct_protocol import Protocol
+from ptx_node.simulator.studies import simulate
 from ptx_node.wiring.models import SHIPPED
 from tests.bench.rounds import SIZE, bundle_of, ratio, resnet34, timed
 
@@ -77,8 +78,8 @@ def main() -> int:
 
 def cases(folder: Path) -> list[Case]:
     """The ResNet-34 alone and in a batch, and every bundle that ships with its usual batch."""
-    pictures = [read_radiograph(simulate_radiograph(folder / "radiographs", seed).paths[0]) for seed in range(90_001, 90_009)]
-    slices = read_volume(simulate_ct(folder / "ct", 90_001, slices=8).paths)
+    pictures = [read_radiograph(simulate(folder / "radiographs", seed, site="siim").paths[0]) for seed in range(90_001, 90_009)]
+    slices = read_volume(simulate(folder / "ct", 90_001, site="ct64", protocol=Protocol(slices=8)).paths)
     network = bundle_of(resnet34())
     inputs = torch.from_numpy(np.stack([radiograph_input(one.image_HW, network.input_size)[0] for one in pictures]))
     found = [Case(BOUND_CASE, network, inputs[:1]), Case("resnet34, eight 512 x 512", network, inputs)]

@@ -26,8 +26,7 @@ from ptx_node.dicom.pixels import read_radiograph
 from ptx_node.model.inference_network import half_precision_pays, inference_network
 from ptx_node.model.predictor import Predictor
 from ptx_node.model.preprocess import radiograph_input
-from ptx_node.simulator.first.instances import Profile
-from ptx_node.simulator.first.studies import simulate_radiograph
+from ptx_node.simulator.studies import simulate
 from tests.bench.rounds import SIZE, bundle_of, resnet34, timed
 
 FASTER = 3.0
@@ -117,10 +116,8 @@ def cuda_graph(way: Callable[[], object]) -> Callable[[], object]:
 
 def files(folder: Path, count: int, size: int) -> dict[str, list[Path]]:
     """Simulated radiographs as the three sources hold them: as sites send them, as public data sets, and as training prepares them."""
-    sent = [
-        simulate_radiograph(folder / "dx", seed, profile=Profile.DX, size=(2048, 2048)).paths[0] for seed in range(91_000, 91_000 + count)
-    ]
-    exports = [simulate_radiograph(folder / "export", seed).paths[0] for seed in range(91_000, 91_000 + count)]
+    sent = [simulate(folder / "dx", seed, site="toulouse", size=(2048, 2048)).paths[0] for seed in range(91_000, 91_000 + count)]
+    exports = [simulate(folder / "export", seed, site="siim").paths[0] for seed in range(91_000, 91_000 + count)]
     squares = []
     for number, path in enumerate(exports):
         square, _ = radiograph_input(read_radiograph(path).image_HW, size)

@@ -17,13 +17,14 @@ from sqlalchemy import select
 
 from ptx_node.db.session import begin_read
 from ptx_node.db.tables import FindingRow, Instance, Job, JobInput
-from ptx_node.simulator.first.instances import Profile
-from ptx_node.simulator.first.studies import simulate_radiograph
 from ptx_node.simulator.modality import all_taken, send_files
+from ptx_node.simulator.patient import Size, Wishes
 from ptx_node.simulator.processes import wait_until
+from ptx_node.simulator.studies import simulate
 from tests.bench.site import Node, running_node
 
 BOUND_MS = 400.0
+POSITIVE = Wishes(laterality="left", size=Size.LARGE)
 STEPS = ("routed and queued", "claimed", "decoded, prepared, read (less forward)", "SEG and SR encoded, stored", "sent, accepted")
 
 
@@ -45,7 +46,7 @@ def main() -> int:
 
 def one(node: Node, folder: Path, seed: int) -> list[float] | None:
     """Milliseconds of each step of one positive radiograph, its total and the forward time last; None for a miss."""
-    study = simulate_radiograph(folder / "modality", seed, profile=Profile.DX, size=(2048, 2048))
+    study = simulate(folder / "modality", seed, site="toulouse", size=(2048, 2048), wishes=POSITIVE)
     rows = send_files(study.paths, node.peer)
     assert all_taken(rows), rows
 

@@ -173,7 +173,9 @@ def test_nobody_is_let_in_who_is_not_known(hospital: tuple[Node, Pacs], tmp_path
     assert [] == list(tmp_path.iterdir())
 
 
-PHANTOM = Phantom("radiograph", "1.2", ("1.2.3",), f"{PREFIX}-1", (), Outcome.POSITIVE, Laterality.LEFT, mask=np.ones((4, 4), dtype=np.bool_))
+PHANTOM = Phantom(
+    "radiograph", "1.2", ("1.2.3",), f"{PREFIX}-1", (), Outcome.POSITIVE, Laterality.LEFT, mask=np.ones((4, 4), dtype=np.bool_)
+)
 SR = Sent("sr", "1.2.840.10008.5.1.4.1.1.88.34", "1.9", "1.8", "1.2", "pacs", "committed", "c_find", None, None)
 YES = Said("m", "1", "1.7", "positive", None, 0.9, "left")
 GOOD = Answers({"1.2.3": "queued"}, {"MODALITY"}, [YES], [SR], {("pacs", frozenset({"sr"}))})

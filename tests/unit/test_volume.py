@@ -14,12 +14,13 @@ from pydicom.uid import EnhancedCTImageStorage, generate_uid
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
-from ptx_node.simulator.first.studies import Study, simulate_ct
+from ptx_node.simulator.ct_protocol import Protocol
+from ptx_node.simulator.studies import Study, simulate
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    return simulate_ct(tmp_path_factory.mktemp("ct"), 3, slices=6, columns=64)
+    return simulate(tmp_path_factory.mktemp("ct"), 2, site="ct64", protocol=Protocol(slices=6, columns=64))
 
 
 def changed(study: Study, folder: Path, change: Callable[[int, Dataset], None], places: Sequence[int] = range(6)) -> list[Path]:
@@ -116,7 +117,7 @@ def test_without_pixel_spacing_the_volume_says_so(study: Study, tmp_path: Path) 
 
 
 def test_a_slice_sent_twice_under_another_uid_counts_once(tmp_path: Path) -> None:
-    study = simulate_ct(tmp_path / "source", 4, slices=12, columns=32)
+    study = simulate(tmp_path / "source", 4, site="ct64", protocol=Protocol(slices=12, columns=32))
 
     def copy(_index: int, ds: Dataset) -> None:
         ds.SOPInstanceUID, ds.InstanceNumber = generate_uid(), 99

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptx_node.domain.finding import Laterality
-from ptx_node.simulator.shapes import ANGLES, Canvas, Grid, at_angle, blur, circular_smooth, noise, polar_table, step
+from ptx_node.simulator.first.shapes import ANGLES, Canvas, Grid, at_angle, blur, circular_smooth, noise, polar_table, step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ptx_node.simulator.shapes import Plane
+    from ptx_node.simulator.first.shapes import Plane
 
 LUNG_HEIGHT_MM = 285.0
 RIGHT, LEFT = -1, 1

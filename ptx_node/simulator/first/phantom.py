@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptx_node.domain.finding import Laterality
-from ptx_node.simulator.shapes import (
+from ptx_node.simulator.first.shapes import (
     ANGLES,
     Canvas,
     Grid,
@@ -29,7 +29,7 @@ from ptx_node.simulator.shapes import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ptx_node.simulator.shapes import Plane
+    from ptx_node.simulator.first.shapes import Plane
 
 FIELD_MM = 400.0
 NARROWEST_MM = 385.0

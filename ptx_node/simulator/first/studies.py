@@ -14,7 +14,7 @@ from PIL import Image
 from ptx_node.domain.finding import Laterality
 from ptx_node.simulator.first.ct import ChestVolume
 from ptx_node.simulator.first.instances import Profile, ct_slice_dataset, radiograph_dataset, save_instance, set_spacing
-from ptx_node.simulator.other_views import hand, lateral_chest
+from ptx_node.simulator.first.other_views import hand, lateral_chest
 from ptx_node.simulator.first.phantom import frontal
 from ptx_node.simulator.first.radiograph import Look, display
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ptx_node.simulator.shapes import Canvas, Grid, blur, chord, noise, step
+from ptx_node.simulator.first.shapes import Canvas, Grid, blur, chord, noise, step
 
 if TYPE_CHECKING:
-    from ptx_node.simulator.shapes import Plane
+    from ptx_node.simulator.first.shapes import Plane
 
 
 def lateral_chest(seed: int, rows: int, columns: int) -> Plane:
