@@ -71,6 +71,7 @@ class Network(Section):
     patch: Literal[2, 4, 8, 16] = Field(8, description="ClaSegNet: edge of a patch in input pixels")
     score: Literal["noisy_or", "max"] = Field("noisy_or", description="ClaSegNet: how the class score comes from the map")
     encoder_weights: str = Field("", description="local file of encoder weights, torchvision's names, .pth or .safetensors; empty: none")
+    start: str = Field("", description="weights that a run of the same network ended with, or a bundle's, to begin with; empty: random")
 
 
 class Loss(Section):

@@ -283,6 +283,7 @@ def check(given: Hospital, senders: list[Sender]) -> dict[str, int]:
         requests = session.scalar(select(func.count()).select_from(CommitmentRequest).where(CommitmentRequest.reported_at.is_(None)))
     assert (leases, unrouted, conflicts, requests) == (0, 0, 0, 0)
     abandoned = age_temporary_files(node)
+    given.faults()["scheduler killed"]()  # a new one tidies when it starts, then hourly
     wait_until(lambda: not any((node.store / "incoming").iterdir()), what="abandoned temporary files to be removed", timeout_s=30)
     again = sum(one["attempts"] - 1 for one in node.deliveries())
     return {

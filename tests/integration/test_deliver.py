@@ -216,7 +216,7 @@ def test_a_slow_peer_does_not_lose_the_lease(outbox: Outbox) -> None:
     """While one worker sends for longer than the lease, another one finds nothing to send."""
     pacs = FakeDestination()
     outbox.add_job("pacs")
-    short = Policy(lease_s=0.3)
+    short = Policy(lease_s=2.0)
     entered, leave = threading.Event(), threading.Event()
     pacs.while_sending = blocking(entered, leave)
     with ThreadPoolExecutor(1) as pool:

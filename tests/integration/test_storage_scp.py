@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from ptx_node.db.tables import Instance, Refusal
 from ptx_node.dicom.part10 import split_part10
 from ptx_node.settings import TlsFiles
 from ptx_node.simulator.processes import wait_until
-from tests import factories
+from tests import factories, raw_peer
 
 
 def rows(engine: Engine, table: type = Instance) -> list[Instance]:
@@ -146,14 +147,12 @@ def test_an_allowed_network_may_associate(sqlite_engine: Engine, tmp_path: Path)
 
 
 def test_one_association_too_many_is_rejected_for_now(sqlite_engine: Engine, tmp_path: Path) -> None:
-    ae = AE("MODALITY")
-    ae.add_requested_context("1.2.840.10008.1.1")
-    with scp_in_thread(sqlite_engine, tmp_path, max_associations=1) as scp:
-        first = ae.associate("127.0.0.1", scp.port, ae_title="PTX")
-        second = ae.associate("127.0.0.1", scp.port, ae_title="PTX")
-        answer = second.acceptor.primitive
-        assert (2, 3, 2) == (answer.result, answer.result_source, answer.diagnostic)
-        first.release()
+    """The answer is read as bytes (PS3.8 9.3.4): rejected-transient, by the presentation provider, local limit exceeded."""
+    with scp_in_thread(sqlite_engine, tmp_path, max_associations=1) as scp, raw_peer.associated(scp.port, "1.2.840.10008.1.1"):
+        with socket.create_connection(("127.0.0.1", scp.port), timeout=10) as second:
+            second.sendall(raw_peer.associate_rq("1.2.840.10008.1.1"))
+            kind, body = raw_peer.read_pdu(second)
+        assert (raw_peer.ASSOCIATE_RJ, (2, 3, 2)) == (kind, tuple(body[1:4]))
 
 
 def test_what_is_not_served_is_refused_in_negotiation(sqlite_engine: Engine, tmp_path: Path) -> None:

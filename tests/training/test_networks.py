@@ -195,6 +195,22 @@ def test_weights_of_another_depth_are_refused_with_key_and_shapes(tmp_path: Path
         load_encoder(ResidualEncoder("resnet34"), tmp_path / "none.pth", "resnet34")
 
 
+def test_a_run_begins_where_another_ended(tmp_path: Path) -> None:
+    """Half precision, as a bundle holds it, is read too; another network's weights are refused by key and shapes."""
+    torch.manual_seed(1)
+    other = network(backbone="resnet10")
+    save_file(
+        {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in other.state_dict().items()},
+        tmp_path / "w.safetensors",
+    )
+    one = network(backbone="resnet10", start=str(tmp_path / "w.safetensors"))
+    for name, tensor in one.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+        assert tensor.dtype == other.state_dict()[name].dtype
+    with pytest.raises(ConfigurationError, match=r"w\.safetensors: \S+ (is missing|has shape)"):
+        network(backbone="resnet18", start=str(tmp_path / "w.safetensors"))
+
+
 def test_an_unknown_depth_is_a_clear_error() -> None:
     with pytest.raises(ConfigurationError, match=r"resnet9.*resnet10"):
         network(backbone="resnet9")

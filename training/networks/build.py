@@ -32,12 +32,12 @@ EARLY = ("conv1", "bn1", "layer1", "layer2")
 
 
 def build(settings: Network) -> nn.Module:
-    """A network with weights drawn from torch's seed, and the encoder's from a file where the settings name one.
+    """A network with weights drawn from torch's seed; the encoder's, or all of them, from a file where the settings name one.
 
     Every network takes images_B1HW and gives (class logits of shape B, mask logits of shape B1HW or None).
 
     Raises:
-        ConfigurationError: no such depth, or the file of encoder weights does not fit.
+        ConfigurationError: no such depth, or a file of weights does not fit.
     """
     network: nn.Module
     try:
@@ -52,6 +52,8 @@ def build(settings: Network) -> nn.Module:
         raise ConfigurationError(f"network: {error}") from error
     if settings.encoder_weights:
         load_encoder(_encoder(network), Path(settings.encoder_weights), settings.backbone)
+    if settings.start:
+        load_start(network, Path(settings.start))
     return network
 
 
@@ -71,7 +73,7 @@ def load_run(folder: Path) -> tuple[Settings, nn.Module]:
         ConfigurationError: the folder holds no finished epoch, or its weights are of another network.
     """
     settings = load_settings(folder / CONFIG)
-    network = build(settings.network.model_copy(update={"encoder_weights": ""}))
+    network = build(settings.network.model_copy(update={"encoder_weights": "", "start": ""}))
     try:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except (OSError, SafetensorError, RuntimeError) as error:
@@ -101,16 +103,31 @@ def load_encoder(encoder: nn.Module, path: Path, backbone: str) -> None:
     first = found.get("conv1.weight")
     if first is not None and first.ndim == 4 and first.shape[1] > 1 == wanted["conv1.weight"].shape[1]:
         found["conv1.weight"] = first.sum(dim=1, keepdim=True)
+    fitted = _fitted(path, found, wanted, f"{backbone} needs", "Set network.backbone to the depth of the file")
+    encoder.load_state_dict(fitted)
+
+
+def load_start(network: nn.Module, path: Path) -> None:
+    """Begin with the weights that another run ended with, or that a bundle ships: the whole of the same network.
+
+    Raises:
+        ConfigurationError: not readable, or a key is missing or has another shape; names the key and both shapes.
+    """
+    network.load_state_dict(_fitted(path, _read(path), network.state_dict(), "the network needs", "Set network.* as that run had it"))
+
+
+def _fitted(path: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], needs: str, advice: str) -> dict[str, Tensor]:
+    """The tensors that are wanted, as single precision; only counters of batches may be missing."""
+    fitted = dict(wanted)
     for name, tensor in wanted.items():
         if name not in found:
             if name.endswith("num_batches_tracked"):
-                found[name] = tensor
                 continue
-            raise ConfigurationError(f"{path}: {name} is missing, {backbone} needs it with shape {tuple(tensor.shape)}")
+            raise ConfigurationError(f"{path}: {name} is missing, {needs} it with shape {tuple(tensor.shape)}")
         if found[name].shape != tensor.shape:
-            shapes = f"{tuple(found[name].shape)}, {backbone} needs {tuple(tensor.shape)}"
-            raise ConfigurationError(f"{path}: {name} has shape {shapes}. Set network.backbone to the depth of the file")
-    encoder.load_state_dict({name: found[name] for name in wanted})
+            raise ConfigurationError(f"{path}: {name} has shape {tuple(found[name].shape)}, {needs} {tuple(tensor.shape)}. {advice}")
+        fitted[name] = found[name].to(tensor.dtype)
+    return fitted
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
@@ -119,7 +136,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, SafetensorError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ConfigurationError(f"{path}: encoder weights cannot be read: {str(error)[:200]}") from error
+        raise ConfigurationError(f"{path}: weights cannot be read: {str(error)[:200]}") from error
     content = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise ConfigurationError(f"{path}: no table of tensors. Save the network's state_dict()")
