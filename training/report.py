@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -18,8 +16,10 @@ from rich.progress import Progress as Bar
 from ptx_node.errors import ConfigurationError
 from training.checkpoint import write_whole
 from training.command_line import command_of
+from training.revision import git
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
     from training.run import Run
@@ -36,8 +36,8 @@ def environment(run: Run) -> dict[str, Any]:
     records = run.pool.records
     return {
         "command": command_of(sys.argv[1:]),
-        "git_revision": _git("rev-parse", "HEAD"),
-        "git_changed_files": len(_git("status", "--porcelain", "--untracked-files=no").splitlines()),
+        "git_revision": git("rev-parse", "HEAD"),
+        "git_changed_files": len(git("status", "--porcelain", "--untracked-files=no").splitlines()),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
         "device": torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else f"cpu, {torch.get_num_threads()} threads",
@@ -117,18 +117,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-def _git(*words: str) -> str:
-    try:
-        found = subprocess.run(  # noqa: S603 - fixed words
-            ["git", *words],  # noqa: S607 - whichever git the person uses
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return found.stdout.strip()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.evaluate import published
@@ -14,6 +12,7 @@ from training.evaluate.rows import Row, known
 from training.evaluate.subgroups import by_subgroup
 from training.evaluate.tables import Chance, summary
 from training.evaluate.targets import targets
+from training.revision import revision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -141,24 +140,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def revision() -> str:
-    """The git revision that this program runs from, `+` when it was changed since; `unknown` outside a repository."""
-    head, changed = (_git(*words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--untracked-files=no")))
-    return head + ("+" if changed else "") if head else "unknown"
-
-
-def _git(*words: str) -> str:
-    try:
-        found = subprocess.run(  # noqa: S603 - fixed words
-            ["git", *words],  # noqa: S607 - whichever git the person uses
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return found.stdout.strip()

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptx_node.errors import UsageError
-from training.evaluate.result import plain, revision
+from training.evaluate.result import plain
 from training.generalise.judged import Scores, figures, local_threshold, scores_of
 from training.generalise.plan import MODELS, TRIALS, Model
 from training.metrics import youden
 from training.networks.build import load_run
 from training.parts import open_data, prepare_part
+from training.revision import revision
 from training.run import Place
 from training.settings import load_settings
 from training.splits import draw, load
