@@ -15,6 +15,14 @@ PtxError
 
 from __future__ import annotations
 
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
 from typing import ClassVar
 
 
@@ -77,3 +85,22 @@ class ModelError(PermanentError):
 
 class DestinationRefusedError(PermanentError):
     """A destination answered that it will not take the instance."""
+
+
+@contextmanager
+def writing_below(folder: Path) -> Iterator[None]:
+    """Commands that write files for a person: what the system refuses becomes one line with the place and what to do.
+
+    Raises:
+        StorageFullError: no space is left.
+        UsageError: the folder, or a file in it, cannot be made or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        # pydicom raises a new OSError around the system's, with its trace as text and without a number.
+        if error.errno in {errno.ENOSPC, errno.EDQUOT} or "No space left" in str(error):
+            raise StorageFullError(f"{folder}: no space is left on the device. Make room and give the same command again") from error
+        raise UsageError(
+            f"{folder} cannot be written: {error.strerror or (str(error).splitlines() or ['refused'])[0]} ({error.filename or folder})"
+        ) from error

@@ -11,7 +11,7 @@ import typer
 from rich.progress import Progress
 
 from ptx_node.cli.context import make_console
-from ptx_node.errors import UsageError
+from ptx_node.errors import UsageError, writing_below
 
 if TYPE_CHECKING:
     from ptx_node.simulator.sites import Site
@@ -59,7 +59,7 @@ def simulate(  # noqa: PLR0917 - typer turns each argument into an option
     language = reports.value if reports else None
     order = Order([site_of(name) for name in site or ["toulouse"]], seeds, positives, ct, language, rows, slices)  # type: ignore[arg-type]  # StrEnum's value is str to mypy
     console, done = make_console(), 0
-    with Progress(console=console, transient=True) as progress:
+    with writing_below(out), Progress(console=console, transient=True) as progress:
         task = progress.add_task("simulating", total=patients * (2 if ct else 1))
         for _ in write_collection(out, order, processes=min(processes or os.cpu_count() or 1, patients)):
             done += 1
@@ -79,6 +79,7 @@ def _sheet(path: Path, sites: list[Site], seeds: range, *, positives: float | No
     wishes = Wishes(prevalence=0.5 if positives is None else positives)
     with Progress(console=console, transient=True) as progress:
         pictures = list(progress.track(tiles(sites, seeds, wishes, masks=masks), total=len(seeds), description="simulating"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(pictures).save(path)
+    with writing_below(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        contact_sheet(pictures).save(path)
     console.print(f"{len(pictures)} SIMULATED radiographs in {path}", highlight=False)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ptx_node.cli.app import main
+from ptx_node.errors import StorageFullError, writing_below
 from ptx_node.simulator.sheet import AIR
 
 
@@ -116,3 +117,23 @@ def test_what_cannot_be_done_is_said(words: list[str], said: str, capsys: pytest
     assert 2 == main(["simulate", *words])
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_one_line_with_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for words in (["--out", str(tmp_path / "file" / "out"), "--processes", "1"], ["--sheet", str(tmp_path / "file" / "sheet.png")]):
+        assert 2 == main(["simulate", "--site", "siim", "--patients", "1", "--rows", "64", *words])
+        told = capsys.readouterr().err
+        assert "file" in told
+        assert "cannot be written" in told
+        assert "internal error" not in told
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_told_as_such() -> None:
+    def fill() -> None:
+        with writing_below(Path("patients")), Path("/dev/full").open("wb", buffering=0) as file:
+            file.write(b"x")
+
+    with pytest.raises(StorageFullError, match="patients: no space is left"):
+        fill()
