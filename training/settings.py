@@ -61,7 +61,9 @@ class Network(Section):
 
     kind: Literal["joint", "classifier", "clasegnet"] = Field("joint", description="mask and class; class alone; patches and class")
     backbone: str = Field("resnet34", description="residual encoder: resnet10, 18, 34, 50, 101, 152, 200")
-    decoder_channels: tuple[int, int, int, int, int] = Field((256, 128, 64, 32, 16), description="of the five decoder steps")
+    decoder_channels: tuple[int, ...] = Field(
+        (256, 128, 64, 32, 16), min_length=4, max_length=5, description="of the decoder steps; four: the last is sub-pixel"
+    )
     dropout: float = Field(0.2, ge=0, lt=1, description="before the classification layer")
     centre: Literal["none", "convolutions", "aspp"] = Field("none", description="between encoder and decoder")
     centre_filters: int = Field(256, ge=1, description="channels of the centre, and of each branch of ASPP")

@@ -79,7 +79,7 @@ class PlainDecoder(nn.Module):
     def __init__(self, encoder_channels: Sequence[int], decoder_channels: Sequence[int]) -> None:
         super().__init__()
         inputs = (encoder_channels[-1], *decoder_channels[:-1])
-        skips = (*reversed(encoder_channels[:-1]), 0)
+        skips = (*reversed(encoder_channels[:-1]), 0)[: len(inputs)]
         self.blocks = nn.ModuleList(PlainLayer(*sizes) for sizes in zip(inputs, skips, decoder_channels, strict=True))
 
 
@@ -126,7 +126,8 @@ class PneumothoraxNet(nn.Module):
 
     Args:
         backbone: depth of the residual encoder, such as `resnet34`.
-        decoder_channels: output channels of the five decoder steps, from the deepest.
+        decoder_channels: output channels of the decoder steps, from the deepest: five, each doubling the size; or four, and the mask's
+            last doubling is a sub-pixel convolution (four logits a place, shuffled), which spares the costliest step.
         dropout: before the classification layer; matters in training only.
         centre: what stands between encoder and decoder: nothing, two convolutions, or atrous spatial pyramid pooling.
         centre_filters: channels of the centre, where there is one.
@@ -151,14 +152,16 @@ class PneumothoraxNet(nn.Module):
         decoder: DecoderStyle = "monai",
     ) -> None:
         super().__init__()
-        if centre not in get_args(Centre) or decoder not in get_args(DecoderStyle) or len(decoder_channels) != len(WIDTHS) + 1:
-            raise ValueError(f"centre {centre!r}, decoder {decoder!r} or five decoder_channels {tuple(decoder_channels)}")
+        shuffled, doubled = (len(decoder_channels) == len(WIDTHS) + more for more in (0, 1))
+        if centre not in get_args(Centre) or decoder not in get_args(DecoderStyle) or not (shuffled or doubled):
+            raise ValueError(f"centre {centre!r}, decoder {decoder!r} or four or five decoder_channels {tuple(decoder_channels)}")
         self.encoder = ResidualEncoder(backbone)
         self.hypercolumns = hypercolumns
         channels = (*self.encoder.channels[:-1], self.encoder.channels[-1] if centre == "none" else centre_filters)
         self.decoder = _decoder(decoder, channels, tuple(decoder_channels))
         head = sum(decoder_channels) if hypercolumns else decoder_channels[-1]
-        self.segmentation_head = SegmentationHead(spatial_dims=2, in_channels=head, out_channels=1)
+        self.segmentation_head = SegmentationHead(spatial_dims=2, in_channels=head, out_channels=4 if shuffled else 1)
+        self.to_full_size: nn.Module = nn.PixelShuffle(2) if shuffled else nn.Identity()
         self.classification_head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * channels[-1], 1))
         self.centre: nn.Module = nn.Identity()
         if centre != "none":
@@ -174,7 +177,7 @@ class PneumothoraxNet(nn.Module):
         deepest = self.centre(features[-1])
         pooled = torch.cat([deepest.mean(dim=(2, 3)), deepest.amax(dim=(2, 3))], dim=1)
         class_logit_B = self.classification_head(pooled).squeeze(1)
-        mask_logits_B1HW = self.segmentation_head(self._decode(deepest, features[-2::-1]))
+        mask_logits_B1HW = self.to_full_size(self.segmentation_head(self._decode(deepest, features[-2::-1])))
         return class_logit_B, mask_logits_B1HW
 
     def _decode(self, x_BCHW: Tensor, skips: Sequence[Tensor]) -> Tensor:
@@ -199,10 +202,10 @@ class PneumothoraxNet(nn.Module):
 def _decoder(style: DecoderStyle, encoder_channels: tuple[int, ...], decoder_channels: tuple[int, ...]) -> nn.Module:
     if style == "plain":
         return PlainDecoder(encoder_channels, decoder_channels)
-    decoder: nn.Module = UNetDecoder(
+    decoder = UNetDecoder(
         spatial_dims=2,
         encoder_channels=(1, *encoder_channels),
-        decoder_channels=decoder_channels,
+        decoder_channels=(*decoder_channels, decoder_channels[-1])[: len(encoder_channels)],  # MONAI builds five
         act=("relu", {"inplace": True}),
         norm=("batch", {"eps": 1e-3, "momentum": 0.1}),
         dropout=0.0,
@@ -213,12 +216,13 @@ def _decoder(style: DecoderStyle, encoder_channels: tuple[int, ...], decoder_cha
         align_corners=None,
         is_pad=True,
     )
+    decoder.blocks = decoder.blocks[: len(decoder_channels)]
     return decoder
 
 
 def _recalibrated(encoder_channels: Sequence[int], decoder_channels: Sequence[int], *, monai: bool) -> tuple[list[int], list[int]]:
     """Channels that enter and that leave the convolutions of every decoder step."""
     inputs = (encoder_channels[-1], *decoder_channels[:-1])
-    skips = (*reversed(encoder_channels[:-1]), 0)
+    skips = (*reversed(encoder_channels[:-1]), 0)[: len(inputs)]
     entering = [(count // 2 if monai and skip else count) + skip for count, skip in zip(inputs, skips, strict=True)]
     return entering, list(decoder_channels)

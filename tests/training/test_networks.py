@@ -23,6 +23,8 @@ from training.networks.clasegnet import ClaSegNet
 from training.settings import Loss, Network
 
 SMALL = (16, 16, 8, 8, 8)
+SHUFFLED = (16, 16, 8, 8)
+"""Four steps: the mask's last doubling is a sub-pixel convolution."""
 ALL: dict[str, Any] = {"centre": "aspp", "centre_filters": 24, "hypercolumns": True, "scse": True, "decoder": "plain"}
 
 
@@ -44,6 +46,8 @@ def network(**values: Any) -> torch.nn.Module:
         {"decoder": "monai", "scse": True, "hypercolumns": True, "centre": "aspp"},
         {"backbone": "resnet18"},
         {"backbone": "resnet50"},
+        {"decoder_channels": SHUFFLED},
+        ALL | {"decoder_channels": SHUFFLED},
     ],
 )
 def test_every_weight_of_every_variant_learns(values: dict[str, Any]) -> None:
