@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-from ptx_node.errors import PtxError
+from ptx_node.errors import PtxError, writing_below
 
 COMMANDS = {
     "simulate": ("training.simulate", "write a simulated data set in the exact format of a real one"),
@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
             importlib.import_module(module).add_arguments(sub)
     chosen = parser.parse_args(arguments)
     try:
-        return int(importlib.import_module(COMMANDS[chosen.command][0]).run(chosen))
+        with writing_below(chosen.out):  # which every command has
+            return int(importlib.import_module(COMMANDS[chosen.command][0]).run(chosen))
     except PtxError as error:
         print(f"{chosen.command}: {error}", file=sys.stderr)
         return 2

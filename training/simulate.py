@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ptx_node.errors import UsageError, writing_below
+from ptx_node.errors import UsageError
 from training.datasets.known import COLUMNS, TRUTH
 from training.datasets.run_lengths import EMPTY
 
@@ -83,8 +83,7 @@ def run(chosen: argparse.Namespace) -> int:
     order = Order(chosen.site, chosen.out, chosen.rows, chosen.seed * SEEDS_A_SET, chosen.positives, masks, chosen.slice_mm)
     if not 0 < chosen.patients <= SEEDS_A_SET:
         raise UsageError(f"--patients is {chosen.patients}, but can be 1 to {SEEDS_A_SET}")
-    with writing_below(chosen.out):
-        kind = simulate(order, chosen.patients, processes=chosen.processes)
+    kind = simulate(order, chosen.patients, processes=chosen.processes)
     print(f"SIMULATED data set: --data {kind}:{chosen.out}")
     return 0
 

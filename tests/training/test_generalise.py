@@ -59,13 +59,16 @@ def test_one_command_trains_judges_and_shows(tmp_path: Path, capsys: pytest.Capt
         str(tmp_path / "out"),
     ]
     small = ("data.size=32", "data.stored=32", "network.backbone=resnet10", "optimiser.batch=4")
-    words += [part for one in small for part in ("--set", one)] + ["--minutes", "0.005"]
+    words += [part for one in small for part in ("--set", one)] + ["--minutes", "0.005", "--base-minutes", "0.005", "--config", "one_site"]
     assert 0 == main(words)
     assert "SIMULATED" in capsys.readouterr().out
     results = json.loads((tmp_path / "out" / "results.json").read_text())
     assert ["siim", "toulouse"] == results["sites"]
     assert len(TRIALS) == len(results["rows"])
-    assert {"one_site", "landmarks", "lung_crop", "displays", "every_site"} == {one.name for one in (tmp_path / "out" / "models").iterdir()}
+    models = tmp_path / "out" / "models"
+    assert {"base", "one_site", "landmarks", "lung_crop", "displays", "every_site"} == {one.name for one in models.iterdir()}
+    assert 'start = ""' in (models / "base" / "config.toml").read_text()
+    assert "base/model.safetensors" in (models / "lung_crop" / "config.toml").read_text()
     with (tmp_path / "out" / "table.csv").open() as file:
         assert len(TRIALS) * 2 * 3 == len(list(csv.DictReader(file)))
     for name in ("fall.png", "handling.png"):

@@ -24,7 +24,7 @@ def test_every_file_that_ships_is_read_and_written_back_to_the_same(name: str, t
 
 
 def test_a_founding_document_has_its_file() -> None:
-    assert {"thesis", "ablation", "ct_study", "clasegnet", "joint", "ct"} == set(SHIPPED)
+    assert {"thesis", "ablation", "ct_study", "clasegnet", "joint", "ct", "one_site"} == set(SHIPPED)
 
 
 def test_the_thesiss_settings_are_those_that_it_states() -> None:

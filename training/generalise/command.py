@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from ptx_node.errors import UsageError
 from training.evaluate.result import plain
 from training.generalise.judged import Scores, figures, local_threshold, scores_of
-from training.generalise.plan import MODELS, TRIALS, Model
+from training.generalise.plan import BASE, MODELS, TRIALS, Model
 from training.metrics import youden
-from training.networks.build import load_run
+from training.networks.build import WEIGHTS, load_run
 from training.parts import open_data, prepare_part
 from training.revision import revision
 from training.run import Place
@@ -57,6 +59,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=Path("thesis"), help="the recipe; default thesis")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting, such as network.backbone=resnet18")
     parser.add_argument("--minutes", type=float, default=0.0, help="wall-time budget of each model, which replaces its epochs")
+    parser.add_argument(
+        "--base-minutes", type=float, default=0.0, help="train one network first, at home, for so long; every model then goes on from it"
+    )
+    parser.add_argument("--torch-threads", type=int, default=0, help="CPU threads of the network; 0: torch decides")
     parser.add_argument("--seed", type=int, default=1)
 
 
@@ -64,10 +70,15 @@ def run(chosen: argparse.Namespace) -> int:
     """Train what is missing, judge every trial at every site, write results.json, the table and the figures."""
     from training.generalise.page import write  # noqa: PLC0415 - matplotlib only at the end
 
+    if chosen.torch_threads:
+        torch.set_num_threads(chosen.torch_threads)
     sites = open_sites([chosen.data, *chosen.other], chosen.out, chosen.seed)
-    settings = load_settings(chosen.config, [*chosen.set, f"seed={chosen.seed}"])
+    start = ""
+    if chosen.base_minutes:
+        fit(BASE, sites, chosen, minutes=chosen.base_minutes)
+        start = str(chosen.out / "models" / BASE.name / WEIGHTS)
     for model in MODELS:
-        fit(model, settings, sites, chosen)
+        fit(model, sites, chosen, minutes=chosen.minutes, start=start)
     results = plain(judge(sites, chosen))
     (chosen.out / "results.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
     write(results, chosen.out, sites)
@@ -93,17 +104,18 @@ def open_sites(data: list[str], folder: Path, seed: int) -> Sites:
     return Sites(tuple(parts), parts)
 
 
-def fit(model: Model, settings: Settings, sites: Sites, chosen: argparse.Namespace) -> None:
-    """Train one model, or go on with it, unless it is finished."""
+def fit(model: Model, sites: Sites, chosen: argparse.Namespace, *, minutes: float, start: str = "") -> None:
+    """Train one model, or go on with it, unless it is finished. `start` is a file of weights that it begins with."""
     folder = chosen.out / "models" / model.name
     if (folder / SUMMARY).is_file():
         return
-    mine = load_settings(chosen.config, [*chosen.set, f"seed={settings.seed}", *model.overrides])
+    begin = [f"network.start={start}"] if start else []
+    mine = load_settings(chosen.config, [*chosen.set, f"seed={chosen.seed}", *model.overrides, *begin])
     mine = mine.model_copy(update={"data": mine.data.model_copy(update={"handling": model.handling.to_json()})})
     parts = {part: _records_for(model, sites, part) for part in ("train", "validation")}
     training, validation = (prepare_part(parts[part], chosen.out / "prepared", mine) for part in parts)
     print(f"training {model.name}: {sum(map(len, training))} images, {sum(map(len, validation))} to validate")
-    train(mine, training, validation, Place(folder, minutes=chosen.minutes, resume=True))
+    train(mine, training, validation, Place(folder, minutes=minutes, resume=True))
 
 
 def _records_for(model: Model, sites: Sites, part: str) -> list[list[Record]]:

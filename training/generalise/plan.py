@@ -54,6 +54,9 @@ DISPLAYS = (
 LANDMARKS = Handling(standardise=Standardise.LANDMARKS)
 CROPPED = Handling(lung_crop=True)
 
+BASE = Model("base")
+"""Where all models go on from, with `--base-minutes`: most of what they learn is the same, and need not be learned five times."""
+
 MODELS = (
     Model("one_site"),
     Model("landmarks", handling=LANDMARKS),
