@@ -10,6 +10,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
+from ptx_node.db.audit import append_noted, begin_notes
 from ptx_node.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
@@ -58,11 +59,15 @@ def _begin_sqlite(connection: Any) -> None:
 def begin_write(engine: Engine) -> Iterator[Session]:
     """A session in one write transaction, committed at the end, rolled back on any error.
 
+    Events of the audit trail that are noted in it (`ptx_node.db.audit.note`) are appended last.
+
     Raises:
         DatabaseUnavailableError: the database cannot be reached or stayed locked; a retry may help.
     """
     with unavailable(), Session(engine.execution_options(ptx_write=True), expire_on_commit=False) as session, session.begin():
+        begin_notes(session)
         yield session
+        append_noted(session)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from ptx_node.db.append_only import guard
 from ptx_node.domain.job import AGEING_S
 
 
@@ -355,3 +356,21 @@ class Heartbeat(Table):
     started_at: Mapped[datetime]
     beat_at: Mapped[datetime]
     detail: Mapped[dict[str, Any]]
+
+
+class AuditEvent(Table):
+    """One row of the audit trail, hashed with the one before; never changed, never removed. See `ptx_node.domain.audit`.
+
+    `body` is what `sha256` is of; `recorded_at` and `kind` repeat it for queries. `sequence` begins at 1 and has no gap.
+    """
+
+    __tablename__ = "audit_events"
+
+    sequence: Mapped[int] = mapped_column(Id, primary_key=True, autoincrement=False)
+    recorded_at: Mapped[datetime] = mapped_column(index=True)
+    kind: Mapped[str] = mapped_column(Text)
+    body: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+
+
+guard(AuditEvent.__table__, "sequence")

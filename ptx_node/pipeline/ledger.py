@@ -2,6 +2,7 @@
 
 Who gets the lock commits everybody's rows (leader); the others find their answer there (followers). Alone, an
 association commits at once: no timer, no thread in between. No row is visible, and no success said, before the commit.
+With the rows come their events of the audit trail: nothing is acknowledged that the trail does not have.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
+from ptx_node.db import audit
 from ptx_node.db.session import unavailable
 from ptx_node.db.tables import Conflict, Instance, Refusal
+from ptx_node.domain.audit import AuditKind, Event, peer
 from ptx_node.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Table
     from sqlalchemy.sql.dml import Insert
@@ -31,17 +35,34 @@ BATCH = 200
 
 
 _WRITTEN = frozenset(
-    column.name for column in Instance.__table__.c if column.name not in ("id", "routed_at", "route_outcome", "route_detail")
+    column.name
+    for column in Instance.__table__.c
+    if column.name not in ("id", "routed_at", "route_outcome", "route_detail", "registered_at", "patient_identifier_id")
 )
 """What the receiver knows of an instance; the rest of the row is later stages'."""
 
 
+_AUDITED = (
+    "sop_class_uid",
+    "sop_instance_uid",
+    "series_instance_uid",
+    "study_instance_uid",
+    "size_bytes",
+    "sha256",
+    "via",
+    "source",
+    "called_ae",
+)
+"""What a receipt's event repeats of the row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the database says of a SOP Instance UID after the commit: which bytes, and where they lie."""
+    """What the database says of a SOP Instance UID after the commit: which bytes, where they lie, and since when."""
 
     sha256: str
     path: str
+    received_at: datetime
 
 
 @dataclass(slots=True)
@@ -67,7 +88,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._insert = RawInsert(engine, Instance.__table__, "sop_instance_uid")  # type: ignore[arg-type]
-        self._known = select(Instance.sop_instance_uid, Instance.sha256, Instance.path).where(
+        self._known = select(Instance.sop_instance_uid, Instance.sha256, Instance.path, Instance.received_at).where(
             Instance.sop_instance_uid.in_(bindparam("uids", expanding=True))
         )
 
@@ -115,15 +136,17 @@ class Ledger:
             if not may_be_stale:
                 raise
             # the server may only have restarted since the last commit; the insert is harmless when repeated
-            new, known = self._transaction(batch)
+            new, known = self._transaction(batch, repeated=True)
         for ticket in batch:
-            row = ticket.row
-            ticket.known = known.get(row["sop_instance_uid"]) or Known(row["sha256"], row["path"])
+            ticket.known = known.get(ticket.row["sop_instance_uid"]) or _as_known(ticket.row)
         if new:
             self._committed()
 
-    def _transaction(self, batch: Sequence[_Ticket]) -> tuple[int, dict[str, Known]]:
-        """Insert and commit; returns how many rows are new, and, unless all are, what the table holds."""
+    def _transaction(self, batch: Sequence[_Ticket], *, repeated: bool = False) -> tuple[int, dict[str, Known]]:
+        """Insert and commit; returns how many rows are new, and, unless all are, what the table holds.
+
+        `repeated`: the same batch was tried before, and nobody knows whether it was committed.
+        """
         try:
             with unavailable():
                 if self._connection is None:
@@ -134,7 +157,11 @@ class Ledger:
                     if new != len(batch):
                         uids = [ticket.row["sop_instance_uid"] for ticket in batch]
                         found = self._connection.execute(self._known, {"uids": uids})
-                        known = {uid: Known(sha256, path) for uid, sha256, path in found}
+                        known = {uid: Known(sha256, path, received_at) for uid, sha256, path, received_at in found}
+                    events = _receipts(batch, known)
+                    committed_before = repeated and not new and any(event.detail["outcome"] == "stored" for event in events)
+                    if events and not committed_before:
+                        audit.append(self._connection, events)
         except (DatabaseUnavailableError, SQLAlchemyError):
             self._forget_connection()
             raise
@@ -147,14 +174,19 @@ class Ledger:
                 self._connection.close()
             self._connection = None
 
-    def record_conflict(self, row: Mapping[str, Any]) -> None:
-        """Commit that other bytes came under a known UID; the same ones again change nothing.
+    def record_conflict(self, row: Mapping[str, Any], conflict: Mapping[str, Any]) -> None:
+        """Commit that other bytes came under a known UID; the same ones again are one conflict, and another event.
+
+        Args:
+            row: the instance as it would have been recorded.
+            conflict: the row of the conflict.
 
         Raises:
             DatabaseUnavailableError: nothing was recorded.
         """
         with unavailable(), self._write.begin() as connection:
-            connection.execute(_insert_new(self._engine, Conflict.__table__, "sop_instance_uid", "sha256"), row)  # type: ignore[arg-type]
+            connection.execute(_insert_new(self._engine, Conflict.__table__, "sop_instance_uid", "sha256"), conflict)  # type: ignore[arg-type]
+            audit.append(connection, [_receipt(row, "kept_aside", stored_sha256=conflict["stored_sha256"])])
 
     def record_refusal(self, row: Mapping[str, Any]) -> None:
         """Commit a refusal.
@@ -162,8 +194,31 @@ class Ledger:
         Raises:
             DatabaseUnavailableError: nothing was recorded.
         """
+        told = {name: row[name] for name in ("sop_instance_uid", "sop_class_uid", "status", "reason", "via")}
         with unavailable(), self._write.begin() as connection:
             connection.execute(insert(Refusal), row)
+            audit.append(connection, [Event(AuditKind.REFUSAL, peer(row["calling_ae"], row["peer_address"]), {"stage": "receive", **told})])
+
+
+def _as_known(row: Mapping[str, Any]) -> Known:
+    return Known(row["sha256"], row["path"], row["received_at"])
+
+
+def _receipts(batch: Sequence[_Ticket], known: Mapping[str, Known]) -> list[Event]:
+    """The events of what is acknowledged now; other bytes under a known UID are not, and get theirs when they are kept aside."""
+    events = []
+    for row in (ticket.row for ticket in batch):
+        found = known.get(row["sop_instance_uid"])
+        if found is None or found == _as_known(row):
+            events.append(_receipt(row, "stored"))
+        elif found.sha256 == row["sha256"]:
+            events.append(_receipt(row, "already_stored"))
+    return events
+
+
+def _receipt(row: Mapping[str, Any], outcome: str, **more: str) -> Event:
+    detail = {"outcome": outcome, **{name: row[name] for name in _AUDITED}, **more}
+    return Event(AuditKind.RECEIPT, peer(row["calling_ae"], row["peer_address"]), detail)
 
 
 class RawInsert:

@@ -258,11 +258,12 @@ class Reception:
             path = conflict_path(identifiers, stored.sha256)
             receiver.store.move(stored.path, path)
             receiver.ledger.record_conflict(
+                row,
                 {
                     **{name: row[name] for name in ("sop_instance_uid", "size_bytes", "sha256", "source", "calling_ae", "received_at")},
                     "path": path,
                     "stored_sha256": known.sha256,
-                }
+                },
             )
             raise _RefusedError(ReceiveReason.CONFLICT, f"this SOP Instance UID is here with other bytes (sha256 {known.sha256[:16]}…)")
         if known.path != stored.path:
