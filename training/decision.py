@@ -16,8 +16,8 @@ from scipy import ndimage
 from ptx_node.errors import UsageError
 from ptx_node.model.metadata import Decision
 from ptx_node.model.postprocess import class_probabilities, logit, series_probability
+from ptx_node.validation.statistics import OperatingPoint, roc_auc, sensitivity_at_specificity, specificity_at_sensitivity, youden
 from training.evaluate.judge import truth_on_grid
-from training.metrics import OperatingPoint, roc_auc, sensitivity_at_specificity, specificity_at_sensitivity, youden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

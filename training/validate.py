@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from ptx_node.validation.statistics import roc_auc
 from training.augment import unchanged
 from training.losses import Truth, total_loss
-from training.metrics import roc_auc
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

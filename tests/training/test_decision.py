@@ -16,7 +16,7 @@ from tests.training.bright_spots import SIZE, predictor, radiographs, series, wi
 from training.decision import Objective, Tally, between, choose, choose_from, smallest_regions
 from training.evaluate.cases import grouped
 from training.evaluate.judge import outputs, row_of, truth_on_grid
-from training.metrics import dice
+from training.overlap import dice
 
 FEW = Objective(pixel_thresholds=(0.3, 0.5, 0.7), min_pixels=(1, 6, 40), smooth_mm=(0.0, 15.0))
 

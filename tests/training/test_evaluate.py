@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from ptx_node.domain.finding import Outcome
 from ptx_node.model.metadata import Decision
+from ptx_node.validation.statistics import Chance, binned_auc
 from tests.training.bright_spots import SIZE, predictor, radiographs, series
 from tests.training.real_formats import write_siim
 from tests.training.stand_in import tiny, untrained_run
@@ -26,9 +27,8 @@ from training.evaluate.report import page, title_of
 from training.evaluate.result import About, evaluation
 from training.evaluate.rows import Row, read_rows, write_rows
 from training.evaluate.subgroups import by_subgroup
-from training.evaluate.tables import Chance, summary
+from training.evaluate.tables import summary
 from training.evaluate.targets import as_text, targets
-from training.metrics import binned_auc
 from training.splits import draw
 
 FEW = Chance(seed=1, repeats=30)

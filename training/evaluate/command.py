@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.progress import track
 
 from ptx_node.errors import UsageError
+from ptx_node.validation.statistics import Chance, binned_auc
 from training.command_line import command_of
 from training.decision import Objective, choose, smallest_regions
 from training.evaluate.cases import read_case
@@ -23,9 +24,7 @@ from training.evaluate.models import Judged, open_bundle, open_run, write_decisi
 from training.evaluate.report import page
 from training.evaluate.result import About, evaluation
 from training.evaluate.rows import Row, write_rows
-from training.evaluate.tables import Chance
 from training.evaluate.targets import as_text, targets
-from training.metrics import binned_auc
 
 if TYPE_CHECKING:
     import argparse

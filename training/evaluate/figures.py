@@ -8,9 +8,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from ptx_node.validation.statistics import auc_interval, reliability, roc_curve, wilson
 from training.evaluate.rows import Row, known, probability_of, truth_of
 from training.evaluate.subgroups import SIZES
-from training.metrics import auc_interval, reliability, roc_curve, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,7 @@ from ptx_node.model.hemithorax import hemithorax_shares
 from ptx_node.model.postprocess import drop_small, side_of_mask, source_masks, volume_ml
 from ptx_node.model.preprocess import shrink
 from training.evaluate.rows import Row
-from training.metrics import PixelCounts
+from training.overlap import PixelCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from ptx_node.validation.statistics import Chance
 from training.evaluate import published
 from training.evaluate.rows import Row, known
 from training.evaluate.subgroups import by_subgroup
-from training.evaluate.tables import Chance, summary
+from training.evaluate.tables import USUAL, summary
 from training.evaluate.targets import targets
 from training.revision import revision
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 PACKAGES = ("torch", "monai", "numpy", "scipy")
 SMALL_REPEATS = 200
 """Resamples of a subgroup's figures: there are many of them."""
-
-
-USUAL = Chance()
 
 
 @dataclass(frozen=True, slots=True)

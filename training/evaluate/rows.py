@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 import numpy as np
 
-from training.metrics import PixelCounts
+from training.overlap import PixelCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

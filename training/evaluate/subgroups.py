@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from training.evaluate.rows import Row, known
-from training.evaluate.tables import AGE_BANDS, Chance, auc, masks, share, volumes
+from training.evaluate.tables import AGE_BANDS, auc, masks, share, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from ptx_node.validation.statistics import Chance
 
 SMALL_CELL = 20
 """Cells with fewer positives or negatives are marked: their intervals say little."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.evaluate.rows import Row, known, probability_of, truth_of
-from training.metrics import (
+from ptx_node.validation.statistics import (
+    Chance,
     Estimate,
-    PixelCounts,
     auc_interval,
     bootstrap,
     brier,
@@ -25,24 +24,19 @@ from training.metrics import (
     specificity_at_sensitivity,
     wilson,
 )
+from training.evaluate.rows import Row, known, probability_of, truth_of
+from training.overlap import PixelCounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+USUAL = Chance()
 FIXED_SPECIFICITIES = (0.90, 0.95, 0.99)
 FIXED_SENSITIVITIES = (0.90, 0.95)
 AGE_BANDS = ((0, 18), (18, 40), (40, 65), (65, 80), (80, 200))
 
 
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """How intervals of figures without a formula are made."""
-
-    seed: int = 1
-    repeats: int = 1000
-
-
-def summary(rows: Sequence[Row], chance: Chance = Chance()) -> dict[str, Any]:
+def summary(rows: Sequence[Row], chance: Chance = USUAL) -> dict[str, Any]:
     """All figures over these cases; those whose truth is uncertain are only counted."""
     kept = known(rows)
     return {
@@ -67,7 +61,7 @@ def figure(
     patients = np.array([row.patient_id for row in rows], dtype=np.str_)
     if exact is not None and np.unique(patients).size == patients.size:
         return asdict(exact()) | {"interval": "formula"}
-    found = bootstrap(lambda index: value([rows[one] for one in index]), patients, seed=chance.seed, repeats=chance.repeats)
+    found = bootstrap(lambda index: value([rows[one] for one in index]), patients, chance)
     return asdict(found) | {"interval": "bootstrap by patient"}
 
 
@@ -198,12 +192,12 @@ def pixels(rows: Sequence[Row]) -> dict[str, Any]:
 def calibration(rows: Sequence[Row]) -> dict[str, Any]:
     """Whether the probabilities are probabilities."""
     truth, score = truth_of(rows), probability_of(rows)
-    intercept, slope = calibration_line(truth, score)
+    line = calibration_line(truth, score)
     return {
         "brier": brier(truth, score),
         "expected_calibration_error": expected_calibration_error(truth, score),
-        "intercept": intercept,
-        "slope": slope,
+        "intercept": line.intercept.value,
+        "slope": line.slope.value,
         "bins": [asdict(one) for one in reliability(truth, score)],
     }
 

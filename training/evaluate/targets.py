@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ptx_node.validation.statistics import Chance, roc_auc, specificity_at_sensitivity
 from training.evaluate.rows import Row, known, probability_of, truth_of
-from training.evaluate.tables import Chance, masks, volumes
-from training.metrics import roc_auc, specificity_at_sensitivity
+from training.evaluate.tables import masks, volumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from ptx_node.errors import UsageError
+from ptx_node.validation.statistics import youden
 from training.evaluate.result import plain
 from training.generalise.judged import Scores, figures, local_threshold, scores_of
 from training.generalise.plan import BASE, MODELS, TRIALS, Model
-from training.metrics import youden
 from training.networks.build import WEIGHTS, load_run
 from training.parts import open_data, prepare_part
 from training.revision import revision

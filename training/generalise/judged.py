@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ptx_node.validation.statistics import auc_interval, wilson, youden
 from training.augment import unchanged
 from training.batches import Pool
-from training.metrics import auc_interval, wilson, youden
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,81 @@
+"""Figures with the interval that these cases allow: by formula where every case is another patient's, else bootstrap by patient."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ptx_node.validation.statistics.bootstrap import drawn, patients_of, percentiles, resamples
+from ptx_node.validation.statistics.delong import auc_interval, in_order
+from ptx_node.validation.statistics.estimate import CONFIDENCE, Chance, Estimate, Method, Note, checked, unknown
+from ptx_node.validation.statistics.proportions import clopper_pearson, wilson
+from ptx_node.validation.statistics.roc import Ranked, area_of_counts
+from ptx_node.validation.statistics.two_by_two import Table, shares_of
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+
+def auc(
+    truth_N: NDArray[np.bool_], score_N: NDArray[np.float64], patient_N: NDArray[Any], chance: Chance, confidence: float = CONFIDENCE
+) -> Estimate:
+    """AUC by DeLong, or by patients where they repeat.
+
+    Args:
+        truth_N: what is so.
+        score_N: higher means positive.
+        patient_N: whose case it is.
+        chance: seed and number of resamples, used where patients repeat.
+        confidence: of the interval.
+    """
+    checked(truth_N, score_N, patient_N)
+    patients, place_N = patients_of(patient_N)
+    if patients == truth_N.size:
+        return auc_interval(truth_N, score_N, confidence)
+    ranked = Ranked.of(truth_N, score_N)
+    value = area_of_counts(*ranked.counts())
+    if np.isnan(value):
+        return unknown(truth_N.size, Method.BOOTSTRAP, Note.ONE_KIND, confidence=confidence)
+    if value in {0.0, 1.0}:
+        rarer = min(np.unique(place_N[kind]).size for kind in (truth_N, ~truth_N))
+        return replace(in_order(value, rarer, truth_N.size, confidence), clusters=patients)
+    areas = drawn(lambda times_N: [area_of_counts(*ranked.counts(times_N))], place_N, patients, chance).ravel()
+    return percentiles(value, areas, count=truth_N.size, clusters=patients, chance=chance, confidence=confidence)
+
+
+def shares(
+    truth_N: NDArray[np.bool_], called_N: NDArray[np.bool_], patient_N: NDArray[Any], chance: Chance, confidence: float = CONFIDENCE
+) -> dict[str, Estimate]:
+    """The shares of the 2x2 table by name (see `Table.shares`): Wilson, or by patients where they repeat.
+
+    A share of 0 or 1 is so in every resample, which says nothing: it gets the exact bound for as many patients as have such cases.
+    """
+    checked(truth_N, called_N, patient_N)
+    table = Table.of(truth_N, called_N)
+    patients, place_N = patients_of(patient_N)
+    if patients == truth_N.size:
+        return {name: wilson(*of, confidence) for name, of in table.shares.items()}
+    kind_N = 2 * truth_N.astype(np.int64) + called_N
+    cells_C4 = np.bincount(4 * place_N + kind_N, minlength=4 * patients).reshape(patients, 4)
+    drawn_R4 = np.array([times_C @ cells_C4 for times_C in resamples(patients, chance)], dtype=np.int64).reshape(-1, 4)
+    quiet_R, alarm_R, miss_R, hit_R = drawn_R4.T
+    resampled = shares_of(quiet_R, alarm_R, miss_R, hit_R)
+    who_C = shares_of(*cells_C4.T)
+    found = {}
+    for name, (hits, count) in table.shares.items():
+        if not count:
+            found[name] = unknown(0, Method.BOOTSTRAP, Note.NO_CASES, hits=0, confidence=confidence)
+        elif hits in {0, count}:
+            having = int(np.count_nonzero(who_C[name][1]))
+            exact = clopper_pearson(having if hits else 0, having, confidence)
+            found[name] = replace(exact, count=count, hits=hits, clusters=patients, note=Note.ALL_RESAMPLES_EQUAL)
+        else:
+            with np.errstate(invalid="ignore"):
+                values_R = resampled[name][0] / resampled[name][1]
+            one = percentiles(hits / count, values_R, count=count, clusters=patients, chance=chance, confidence=confidence)
+            found[name] = replace(one, hits=hits)
+    return found
