@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +37,17 @@ def load_settings(config: Path | None) -> Settings:
     # pydicom's warnings about a value quote the value, which may be a patient's; our own checks name the keyword only.
     pydicom_settings.reading_validation_mode = IGNORE
     return settings
+
+
+def acting_user() -> str:
+    """The actor of a command in the audit trail: the operating system's user, and who became it by sudo."""
+    number = os.getuid()
+    try:
+        name = pwd.getpwuid(number).pw_name
+    except KeyError:
+        name = str(number)
+    before = os.environ.get("SUDO_USER", "")
+    return f"user {name}" if before in ("", name) else f"user {name} (sudo by {before})"
 
 
 def as_json(value: Any) -> Any:

@@ -9,11 +9,21 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ptx_node.cli.context import ConfigOption, JsonOption, LimitOption, load_settings, make_console, print_json, print_list
+from ptx_node.cli.context import (
+    ConfigOption,
+    JsonOption,
+    LimitOption,
+    acting_user,
+    load_settings,
+    make_console,
+    print_json,
+    print_list,
+)
+from ptx_node.db import audit, overview
 from ptx_node.db import jobs as job_rows
-from ptx_node.db import overview
 from ptx_node.db.destinations import backlog
 from ptx_node.db.session import begin_read, begin_write, now
+from ptx_node.domain.audit_events import decision
 from ptx_node.errors import UsageError
 from ptx_node.pipeline import deliver
 from ptx_node.wiring import open_database
@@ -81,6 +91,8 @@ def retry_jobs(
         raise UsageError("name the jobs to retry, or give --all")
     with begin_write(open_database(load_settings(config))) as session:
         queued = job_rows.retry(session, ids or None, now=now())
+        if queued:
+            audit.note(session, decision(acting_user(), "retry jobs", job_ids=queued))
     typer.echo(f"queued again: {', '.join(map(str, queued)) or 'none (only quarantined jobs can be retried)'}")
 
 
@@ -118,7 +130,8 @@ def retry_deliveries(
         if destination in known
         else max((one.retry.deadline_s for one in known.values()), default=86400.0)
     )
-    count = deliver.retry(open_database(settings), deadline_s=deadline_s, delivery_ids=ids or (), destination=destination)
+    database = open_database(settings)
+    count = deliver.retry(database, deadline_s=deadline_s, by=acting_user(), delivery_ids=ids or (), destination=destination)
     typer.echo(f"{count} deliveries will be sent again")
 
 
@@ -131,7 +144,7 @@ def suspend(
     """Stop sending to a destination; its deliveries wait and nothing is lost."""
     settings = load_settings(config)
     _known(destination, [one.name for one in settings.destinations])
-    deliver.suspend(open_database(settings), destination, reason)
+    deliver.suspend(open_database(settings), destination, reason, by=acting_user())
     typer.echo(f"{destination} is suspended; go on with: ptx deliveries resume {destination}")
 
 
@@ -141,7 +154,7 @@ def resume(destination: Annotated[str, typer.Argument(help="Name of a destinatio
     settings = load_settings(config)
     chosen = {one.name: one for one in settings.destinations}
     _known(destination, list(chosen))
-    deliver.resume(open_database(settings), destination, grace_s=chosen[destination].retry.deadline_s)
+    deliver.resume(open_database(settings), destination, grace_s=chosen[destination].retry.deadline_s, by=acting_user())
     typer.echo(f"{destination} goes on")
 
 

@@ -8,17 +8,20 @@ Rows are locked in one order everywhere: destination, jobs, deliveries.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, exists, func, or_, select, update
 
+from ptx_node.db import audit
 from ptx_node.db.destinations import lock_destination
 from ptx_node.db.tables import Delivery, Job, Result
+from ptx_node.domain.audit import NODE
+from ptx_node.domain.audit_events import delivery as delivery_event
 from ptx_node.domain.finding import ResultKind
 from ptx_node.domain.job import DeliveryState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from sqlalchemy import ColumnElement
@@ -172,11 +175,34 @@ def stamp_jobs(session: Session, job_ids: Collection[int]) -> None:
 
 def fail_late(session: Session, destination: str, moment: datetime, error: str) -> None:
     """Fail what waits for a destination past its deadline; called when the destination was just found unavailable."""
-    session.execute(
+    late = (
         update(Delivery)
         .where(Delivery.destination == destination, Delivery.state == DeliveryState.WAITING, Delivery.deadline_at <= moment)
         .values(state=DeliveryState.FAILED, error=error)
     )
+    note_given_up(session, session.scalars(late.returning(Delivery.id)).all(), "deadline")
+
+
+def note_step(session: Session, step: str, told: Mapping[int, Mapping[str, Any]], *, actor: str = NODE) -> None:
+    """Note in the audit trail what happened to deliveries: by id, what `step` says of each."""
+    session.flush()
+    rows = session.execute(
+        select(
+            Delivery.id, Delivery.job_id, Delivery.destination, Delivery.state, Delivery.attempts, Result.sop_instance_uid, Result.sha256
+        )
+        .join(Result, Delivery.result_id == Result.id)
+        .where(Delivery.id.in_(told))
+        .order_by(Delivery.id)
+    ).mappings()
+    for row in rows:
+        rest = {name: value for name, value in row.items() if name != "id"}
+        audit.note(session, delivery_event(step, actor, delivery_id=row["id"], **rest, **told[row["id"]]))
+
+
+def note_given_up(session: Session, ids: Collection[int], reason: str) -> None:
+    """Note in the audit trail that these deliveries will not be tried again, unless somebody asks for it."""
+    if ids:
+        note_step(session, "given_up", {one: {"reason": reason} for one in ids})
 
 
 def destinations_of(session: Session, ids: Sequence[int]) -> list[str]:
@@ -184,15 +210,16 @@ def destinations_of(session: Session, ids: Sequence[int]) -> list[str]:
     return sorted(session.scalars(select(Delivery.destination).where(Delivery.id.in_(ids)).distinct()))
 
 
-def retry(session: Session, moment: datetime, deadline_at: datetime, *, ids: Sequence[int] = (), destination: str = "") -> int:
-    """Make deliveries due now with a new deadline: failed ones and waiting ones, by id or all of a destination."""
+def retry(session: Session, moment: datetime, deadline_at: datetime, *, ids: Sequence[int] = (), destination: str = "") -> list[int]:
+    """Make deliveries due now with a new deadline: failed ones and waiting ones, by id or all of a destination; which."""
     chosen = Delivery.id.in_(ids) if ids else Delivery.destination == destination
-    result = session.execute(
+    changed = session.scalars(
         update(Delivery)
         .where(chosen, Delivery.state.in_((DeliveryState.FAILED, DeliveryState.WAITING)))
         .values(state=DeliveryState.WAITING, next_attempt_at=moment, deadline_at=deadline_at, attempts=0, resends=0)
+        .returning(Delivery.id)
     )
-    return int(result.rowcount)  # type: ignore[attr-defined]
+    return sorted(changed)
 
 
 def _due_to_send(destination: str, moment: datetime) -> ColumnElement[bool]:
@@ -213,7 +240,7 @@ def _due_to_prove(destination: str, moment: datetime) -> ColumnElement[bool]:
 
 
 def _fail_lost_and_late(session: Session, destination: str, moment: datetime) -> None:
-    session.execute(
+    lost = (
         update(Delivery)
         .where(
             Delivery.destination == destination,
@@ -223,6 +250,7 @@ def _fail_lost_and_late(session: Session, destination: str, moment: datetime) ->
         )
         .values(state=DeliveryState.FAILED, lease_owner=None, lease_expires_at=None, error="deadline passed; its last sender was lost")
     )
+    note_given_up(session, session.scalars(lost.returning(Delivery.id)).all(), "sender_lost_and_deadline")
 
 
 def _take(delivery: Delivery, lease: Lease) -> None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, or_, select, update
 
+from ptx_node.db import audit
 from ptx_node.db.tables import Instance, Job, JobInput
+from ptx_node.domain.audit_events import attempt_failed
 from ptx_node.domain.job import MAX_ATTEMPTS, Cause, JobState
 
 if TYPE_CHECKING:
@@ -150,7 +152,7 @@ def reap(session: Session, *, now: datetime) -> tuple[int, int]:
             lease_owner=None,
             lease_expires_at=None,
         )
-        .returning(Job.id)
+        .returning(Job.id, Job.attempts)
     ).all()
     queued = session.execute(
         update(Job)
@@ -158,8 +160,10 @@ def reap(session: Session, *, now: datetime) -> tuple[int, int]:
         .values(
             state=JobState.QUEUED, cause=Cause.WORKER_LOST, detail="the worker died; queued again", lease_owner=None, lease_expires_at=None
         )
-        .returning(Job.id)
+        .returning(Job.id, Job.attempts)
     ).all()
+    for rows, state in ((given_up, JobState.QUARANTINED), (queued, JobState.QUEUED)):
+        audit.note(session, *(attempt_failed(row.id, row.attempts, Cause.WORKER_LOST, state) for row in rows))
     return len(queued), len(given_up)
 
 

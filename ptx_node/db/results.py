@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from ptx_node.db.deliveries import note_given_up
 from ptx_node.db.tables import Delivery, FindingRow, Instance, Job, Result
 from ptx_node.domain.finding import Outcome
 from ptx_node.domain.job import DeliveryState
@@ -134,6 +135,7 @@ def withdraw(session: Session, result_ids: Collection[int], error: str) -> int:
     ).all()
     for row in rows:
         row.state, row.error = DeliveryState.FAILED, error
+    note_given_up(session, [row.id for row in rows], "outdated")
     return len(rows)
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from ptx_node.domain.finding import ModelIdentity
     from ptx_node.domain.image import Radiograph
 
 NODE = "node"
@@ -149,17 +148,6 @@ def pixel_sha256(picture: Radiograph | Volume) -> str:
     for plane in picture.hu_ZHW if isinstance(picture, Volume) else (picture.image_HW,):  # a plane may be copied, a volume never
         hashed.update(plane.astype(plane.dtype.newbyteorder("<"), order="C", copy=False).data)
     return hashed.hexdigest()
-
-
-def identity(model: ModelIdentity) -> dict[str, str]:
-    """A model as events name it."""
-    return {
-        "manufacturer": model.manufacturer,
-        "name": model.name,
-        "version": model.version,
-        "weights_sha256": model.weights_sha256,
-        "device_uid": model.device_uid,
-    }
 
 
 def chain(last: Link, events: Sequence[Event], recorded_at: datetime) -> list[Entry]:

@@ -19,8 +19,9 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from ptx_node import log
-from ptx_node.db import deliveries, destinations
+from ptx_node.db import audit, deliveries, destinations
 from ptx_node.db.session import begin_read, begin_write, now
+from ptx_node.domain.audit_events import decision
 from ptx_node.domain.delivery import Answer, Outgoing, Proof, Verdict
 from ptx_node.domain.job import DeliveryState
 from ptx_node.errors import DatabaseUnavailableError, DestinationUnavailableError
@@ -198,6 +199,8 @@ def _settle(engine: Engine, name: str, lease: deliveries.Lease, policy: Policy, 
         for delivery_id, delivery in held.items():
             apply_answer(delivery, answers[delivery_id], moment, policy)
             release(delivery)
+        said = {one: {"verdict": answers[one].verdict.value, "status": answers[one].status} for one in held}
+        deliveries.note_step(session, "answered", said)
         deliveries.stamp_jobs(session, {delivery.job_id for delivery in held.values()})
         settled = sum(delivery.state != DeliveryState.WAITING for delivery in held.values())
     if len(held) < len(answers):
@@ -250,26 +253,33 @@ def _postpone(engine: Engine, name: str, lease: deliveries.Lease, policy: Policy
             postpone(delivery, retry_at, moment, error)
             release(delivery)
         destinations.hold_back(state, retry_at)
+        deliveries.note_given_up(session, [one.id for one in held.values() if one.state == DeliveryState.FAILED], "deadline")
         deliveries.fail_late(session, name, moment, f"deadline passed while the destination was unavailable: {error}")
 
 
-def suspend(engine: Engine, name: str, reason: str) -> None:
-    """Let everything for a destination wait; no deadline runs out meanwhile."""
+def suspend(engine: Engine, name: str, reason: str, *, by: str) -> None:
+    """Let everything for a destination wait; no deadline runs out meanwhile. `by` is the audit trail's actor."""
     with begin_write(engine) as session:
         destinations.suspend(session, name, reason, now())
+        audit.note(session, decision(by, "suspend destination", destination=name, reason=reason))
 
 
-def resume(engine: Engine, name: str, *, grace_s: float) -> None:
+def resume(engine: Engine, name: str, *, grace_s: float, by: str) -> None:
     """Deliver again; each waiting delivery has at least `grace_s` seconds until its deadline."""
     moment = now()
     with begin_write(engine) as session:
         destinations.resume(session, name, moment, moment + timedelta(seconds=grace_s))
+        audit.note(session, decision(by, "resume destination", destination=name))
 
 
-def retry(engine: Engine, *, deadline_s: float, delivery_ids: Sequence[int] = (), destination: str = "") -> int:
+def retry(engine: Engine, *, deadline_s: float, by: str, delivery_ids: Sequence[int] = (), destination: str = "") -> int:
     """Make failed and waiting deliveries due now, by id or all of a destination; how many. Accepted ones stay as they are."""
     moment = now()
+    deadline_at = moment + timedelta(seconds=deadline_s)
     with begin_write(engine) as session:
         for name in [destination] if destination else deliveries.destinations_of(session, delivery_ids):
             destinations.let_go(session, name)
-        return deliveries.retry(session, moment, moment + timedelta(seconds=deadline_s), ids=tuple(delivery_ids), destination=destination)
+        ids = deliveries.retry(session, moment, deadline_at, ids=tuple(delivery_ids), destination=destination)
+        if ids:
+            audit.note(session, decision(by, "retry deliveries", delivery_ids=ids))
+    return len(ids)

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ptx_node.db import collections
+from ptx_node.db import audit, collections
 from ptx_node.db.collections import Group, Member
 from ptx_node.db.session import begin_read, begin_write
 from ptx_node.db.session import now as current_time
 from ptx_node.dicom.attributes import read_attributes
+from ptx_node.domain.audit_events import job_not_eligible, refused_by_routing
 from ptx_node.domain.decision import Placement, Policy, decide
 from ptx_node.domain.eligibility import Reason, Refusal, Requirements
 from ptx_node.domain.finding import ResultKind
@@ -49,6 +50,10 @@ class RouteOutcome(StrEnum):
     OWN_RESULT = "own_result"
     UNREADABLE = "unreadable"
     NO_RULE = "no_rule"
+
+
+REFUSED = (RouteOutcome.NOT_ELIGIBLE, RouteOutcome.LATE_IGNORED, RouteOutcome.UNREADABLE, RouteOutcome.NO_RULE)
+"""No model reads the instance, and none will: an event of the audit trail."""
 
 
 class Store(Protocol):
@@ -159,7 +164,11 @@ def _write(session: Session, planned: Sequence[_Planned], moment: datetime) -> E
     jobs = _queue_instances(session, ours, moment)
     for group, members in sorted(_groups(ours).items(), key=lambda item: (item[0].rule, item[0].level_uid)):
         _fill(session, group, members, moment)
-    collections.mark_routed(session, [_routed(one, moment) for one in ours])
+    routed = [_routed(one, moment) for one in ours]
+    collections.mark_routed(session, routed)
+    for one, row in zip(ours, routed, strict=True):
+        if row["route_outcome"] in REFUSED:
+            audit.note(session, refused_by_routing(one.instance.sop_instance_uid, row["route_outcome"], row["route_detail"]))
     return EnqueueOutcome(len(ours), jobs)
 
 
@@ -271,6 +280,8 @@ def queue_due(engine: Engine, rules: Sequence[Rule], now: datetime | None = None
             job_id = made.get(job["idempotency_key"])
             if job_id is None:
                 continue
+            if job["state"] == JobState.NOT_ELIGIBLE:
+                audit.note(session, job_not_eligible(job, job_id))
             collections.copy_inputs(session, collection.id, job_id)
             if collection.generation > 1:
                 collections.supersede(session, collection, job_id)

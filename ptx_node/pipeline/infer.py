@@ -7,13 +7,16 @@ touches no other. A process that dies here leaves leases that expire: the sweepe
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ptx_node.db import jobs
+from ptx_node.db import audit, jobs
 from ptx_node.db.session import begin_write, now
+from ptx_node.domain.audit import Trace, pixel_sha256
+from ptx_node.domain.audit_events import attempt_failed
 from ptx_node.domain.finding import Finding, ModelIdentity, Outcome
 from ptx_node.domain.job import Cause, JobState
 from ptx_node.errors import DatabaseUnavailableError, InputError, ModelError, StorageFullError
@@ -71,8 +74,10 @@ class Decoder(Protocol):
 class Answer(Protocol):
     """The results stage: writes what belongs to one finding, files first, then the rows in one transaction."""
 
-    def __call__(self, claim: jobs.Claim, finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume | None) -> None:
-        """Encode and record; calling it again with the same finding changes nothing."""
+    def __call__(
+        self, claim: jobs.Claim, finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume | None, trace: Trace
+    ) -> None:
+        """Encode and record, with `trace` for the audit trail; calling it again with the same finding changes nothing."""
         ...
 
 
@@ -97,6 +102,7 @@ class Decoded:
     unit: Unit
     image: Radiograph | Volume
     prepared: Any
+    trace: Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +184,11 @@ class Inference:
         refused = unit.inputs[0]
         if not refused.eligible:
             raise InputError(refused.reason or "not_eligible", refused.detail or "")
+        begun = time.perf_counter()
         image = self.decoder.volume(unit.paths) if predictor.reads == "ct" else self.decoder.radiograph(unit.paths[0])
-        return Decoded(unit, image, predictor.prepare(image))
+        prepared = predictor.prepare(image)
+        decode_ms = (time.perf_counter() - begun) * 1000
+        return Decoded(unit, image, prepared, Trace(pixel_sha256(image), timings_ms={"decode": decode_ms}))
 
     def _finish(self, batch: Claimed) -> None:
         progress = {claim.job_id: _Progress() for claim in batch.claims}
@@ -189,7 +198,7 @@ class Inference:
             try:
                 ready.setdefault(unit.claim.model, []).append(future.result())
             except InputError as error:
-                self._answer(unit, self._refusal(unit, error), None, state)
+                self._answer(unit, self._refusal(unit, error), None, Trace(), state)
             except Exception as error:  # noqa: BLE001 - the task's wrapper: any failure belongs on its own job's row
                 state.error, state.cause = error, _cause(error, Cause.DECODE_FAILED)
         for model, decoded in ready.items():
@@ -215,11 +224,12 @@ class Inference:
             state = progress[one.unit.claim.job_id]
             state.inferred_at = inferred_at
             state.forward_ms += forward_ms / len(decoded)
-            self._answer(one.unit, finding, one.image, state)
+            trace = replace(one.trace, timings_ms={**one.trace.timings_ms, "forward": forward_ms / len(decoded)})
+            self._answer(one.unit, finding, one.image, trace, state)
 
-    def _answer(self, unit: Unit, finding: Finding, image: Radiograph | Volume | None, state: _Progress) -> None:
+    def _answer(self, unit: Unit, finding: Finding, image: Radiograph | Volume | None, trace: Trace, state: _Progress) -> None:
         try:
-            self.answer(unit.claim, finding, unit.paths, image)
+            self.answer(unit.claim, finding, unit.paths, image, trace)
         except Exception as error:  # noqa: BLE001 - as above
             state.error, state.cause = error, _cause(error, Cause.ENCODE_FAILED)
         else:
@@ -262,6 +272,7 @@ class Inference:
         wait = timedelta(seconds=ROOM_DELAY_S if cause is Cause.STORAGE_FULL else self.retry_delay_s * 2 ** (claim.attempts - 1))
         with begin_write(self.engine) as session:
             state = jobs.give_back(session, claim, cause, detail, not_before=now() + wait, permanent=permanent)
+            audit.note(session, attempt_failed(claim.job_id, claim.attempts, cause, state))
         log.warning("job failed", job_id=claim.job_id, cause=str(cause), attempt=claim.attempts, state=str(state), error=detail)
         if state is JobState.QUARANTINED and claim.report_failed and cause is not Cause.MODEL_UNAVAILABLE:
             self._report_failure(claim, cause)
@@ -270,7 +281,7 @@ class Inference:
         for unit in self._units(claim):
             finding = Finding(Outcome.FAILED, unit.sop_instance_uids, self.predictor(claim.model).identity, reason=str(cause))
             try:
-                self.answer(claim, finding, unit.paths, None)
+                self.answer(claim, finding, unit.paths, None, Trace())
             except Exception as error:  # noqa: BLE001 - the job is already quarantined with its cause; this is its echo
                 log.warning("failure report was not written", job_id=claim.job_id, error=str(error))
 

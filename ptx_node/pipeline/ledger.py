@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ptx_node.db import audit
 from ptx_node.db.session import unavailable
 from ptx_node.db.tables import Conflict, Instance, Refusal
-from ptx_node.domain.audit import AuditKind, Event, peer
+from ptx_node.domain.audit_events import receipt, refused_at_the_door
 from ptx_node.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine, Table
     from sqlalchemy.sql.dml import Insert
+
+    from ptx_node.domain.audit import Event
 
 BATCH = 200
 """Rows in one transaction at most."""
@@ -40,20 +42,6 @@ _WRITTEN = frozenset(
     if column.name not in ("id", "routed_at", "route_outcome", "route_detail", "registered_at", "patient_identifier_id")
 )
 """What the receiver knows of an instance; the rest of the row is later stages'."""
-
-
-_AUDITED = (
-    "sop_class_uid",
-    "sop_instance_uid",
-    "series_instance_uid",
-    "study_instance_uid",
-    "size_bytes",
-    "sha256",
-    "via",
-    "source",
-    "called_ae",
-)
-"""What a receipt's event repeats of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +174,7 @@ class Ledger:
         """
         with unavailable(), self._write.begin() as connection:
             connection.execute(_insert_new(self._engine, Conflict.__table__, "sop_instance_uid", "sha256"), conflict)  # type: ignore[arg-type]
-            audit.append(connection, [_receipt(row, "kept_aside", stored_sha256=conflict["stored_sha256"])])
+            audit.append(connection, [receipt(row, "kept_aside", stored_sha256=conflict["stored_sha256"])])
 
     def record_refusal(self, row: Mapping[str, Any]) -> None:
         """Commit a refusal.
@@ -194,10 +182,9 @@ class Ledger:
         Raises:
             DatabaseUnavailableError: nothing was recorded.
         """
-        told = {name: row[name] for name in ("sop_instance_uid", "sop_class_uid", "status", "reason", "via")}
         with unavailable(), self._write.begin() as connection:
             connection.execute(insert(Refusal), row)
-            audit.append(connection, [Event(AuditKind.REFUSAL, peer(row["calling_ae"], row["peer_address"]), {"stage": "receive", **told})])
+            audit.append(connection, [refused_at_the_door(row)])
 
 
 def _as_known(row: Mapping[str, Any]) -> Known:
@@ -210,15 +197,10 @@ def _receipts(batch: Sequence[_Ticket], known: Mapping[str, Known]) -> list[Even
     for row in (ticket.row for ticket in batch):
         found = known.get(row["sop_instance_uid"])
         if found is None or found == _as_known(row):
-            events.append(_receipt(row, "stored"))
+            events.append(receipt(row, "stored"))
         elif found.sha256 == row["sha256"]:
-            events.append(_receipt(row, "already_stored"))
+            events.append(receipt(row, "already_stored"))
     return events
-
-
-def _receipt(row: Mapping[str, Any], outcome: str, **more: str) -> Event:
-    detail = {"outcome": outcome, **{name: row[name] for name in _AUDITED}, **more}
-    return Event(AuditKind.RECEIPT, peer(row["calling_ae"], row["peer_address"]), detail)
 
 
 class RawInsert:

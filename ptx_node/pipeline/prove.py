@@ -21,9 +21,10 @@ from ptx_node.errors import DestinationUnavailableError
 from ptx_node.pipeline.deliver import Policy, keeping_lease, outgoing, release
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
 
     from ptx_node.db.deliveries import Claimed
     from ptx_node.db.tables import Delivery
@@ -64,18 +65,21 @@ def record_commitment_report(engine: Engine, report: CommitmentReport, *, policy
     moment = now()
     with begin_write(engine) as session:
         rows = deliveries.lock_transaction(session, report.transaction_uid)
-        settled = 0
+        proven: dict[int, Proof] = {}
         for delivery, sop_instance_uid in rows:
             if sop_instance_uid in report.committed:
-                _apply(delivery, Proof(Arrival.PROVEN, "storage_commitment"), moment, policy)
+                proof = Proof(Arrival.PROVEN, "storage_commitment")
             elif sop_instance_uid in report.failed:
                 reason = f"not committed, failure reason 0x{report.failed[sop_instance_uid]:04X}"
-                _apply(delivery, Proof(Arrival.MISSING, "storage_commitment", reason), moment, policy)
+                proof = Proof(Arrival.MISSING, "storage_commitment", reason)
             else:
                 continue
-            settled += 1
+            _apply(delivery, proof, moment, policy)
+            proven[delivery.id] = proof
             release(delivery)
+        _note(session, [delivery for delivery, _ in rows], proven)
         deliveries.stamp_jobs(session, {delivery.job_id for delivery, _ in rows})
+    settled = len(proven)
     logger.info("commitment report", transaction_uid=report.transaction_uid, settled=settled, failed=len(report.failed))
     return settled
 
@@ -107,10 +111,22 @@ def _settle(engine: Engine, name: str, lease: deliveries.Lease, proofs: Mapping[
         for delivery_id, delivery in held.items():
             _apply(delivery, proofs[delivery_id], moment, policy)
             release(delivery)
+        _note(session, held.values(), proofs)
         deliveries.stamp_jobs(session, {delivery.job_id for delivery in held.values()})
         closed = sum(delivery.proof is not None or delivery.state != DeliveryState.ACCEPTED for delivery in held.values())
     logger.info("proof asked", destination=name, asked=len(proofs), closed=closed)
     return closed
+
+
+def _note(session: Session, rows: Iterable[Delivery], proofs: Mapping[int, Proof | None]) -> None:
+    """Note in the audit trail what is settled now; a question that stays open is none."""
+    said: dict[int, dict[str, str | None]] = {}
+    for delivery in rows:
+        proof = proofs.get(delivery.id)
+        if delivery.id in proofs and (delivery.state != DeliveryState.ACCEPTED or delivery.proof is not None):
+            said[delivery.id] = {"arrival": proof.arrival.value if proof else "unknown", "by": proof.by if proof else None}
+    if said:
+        deliveries.note_step(session, "proof", said)
 
 
 def _apply(delivery: Delivery, proof: Proof | None, moment: datetime, policy: Policy) -> None:

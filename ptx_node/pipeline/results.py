@@ -18,6 +18,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 from sqlalchemy.exc import IntegrityError
 
 from ptx_node import log
+from ptx_node.db import audit
 from ptx_node.db import results as rows
 from ptx_node.db.results import StoredResult
 from ptx_node.db.session import begin_read, begin_write, now
@@ -27,6 +28,8 @@ from ptx_node.dicom.same_content import same_content
 from ptx_node.dicom.secondary_capture import secondary_capture
 from ptx_node.dicom.segmentation import segmentation
 from ptx_node.dicom.uids import input_digest
+from ptx_node.domain.audit import Trace
+from ptx_node.domain.audit_events import inference, outputs
 from ptx_node.domain.finding import Finding, Outcome, ResultKind
 from ptx_node.domain.image import Radiograph
 from ptx_node.domain.result_policy import ResultDestination, agree
@@ -41,7 +44,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
 
-    from ptx_node.db.tables import FindingRow
+    from ptx_node.db.tables import FindingRow, Job
+    from ptx_node.domain.audit import Event
     from ptx_node.domain.finding import ModelIdentity
     from ptx_node.domain.image import Volume
     from ptx_node.domain.result_policy import DestinationPolicy
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
 logger = log.get(__name__)
 
 ANSWERED = frozenset({Outcome.POSITIVE, Outcome.NEGATIVE})
+NO_TRACE = Trace()
 RECORD_ATTEMPTS = 5
 """Two workers that record the same finding at the same moment: the second finds the first's rows when it tries again."""
 
@@ -171,6 +176,7 @@ def record_finding(
     finding: Finding,
     encoded: Sequence[EncodedResult],
     destinations: Sequence[ResultDestination],
+    trace: Trace = NO_TRACE,
 ) -> Recorded:
     """Store the results' files, then commit finding, results and deliveries in one transaction.
 
@@ -187,7 +193,7 @@ def record_finding(
         with begin_read(engine) as session:
             known = rows.known_results(session, [str(one.dataset.SOPInstanceUID) for one in encoded])
         stored = [_store(store, one, known.get(str(one.dataset.SOPInstanceUID))) for one in encoded]
-        recording = _Recording(job_id, finding, tuple(stored), tuple(destinations), now())
+        recording = _Recording(job_id, finding, tuple(stored), tuple(destinations), now(), trace)
         try:
             with begin_write(engine) as session:
                 recorded = recording.commit(session, known)
@@ -242,12 +248,14 @@ class _Recording:
     stored: tuple[StoredResult, ...]
     destinations: tuple[ResultDestination, ...]
     moment: datetime
+    trace: Trace
 
     def commit(self, session: Session, known: Mapping[str, StoredResult]) -> Recorded | None:
         """Write the rows; None when another worker changed these results since `known` was read."""
         job = rows.lock_job(session, self.job_id)
         if job.superseded_by_id is not None:
             logger.info("finding not recorded: its job is superseded", job_id=job.id, superseded_by=job.superseded_by_id)
+            audit.note(session, self._event(job, recorded=False))
             return Recorded(None, superseded=True)
         if rows.known_results(session, [one.sop_instance_uid for one in self.stored]) != known:
             return None
@@ -264,8 +272,13 @@ class _Recording:
         self._withdraw_outdated(session, row, results)
         for uid in sorted(replaced):
             logger.warning("result replaced: the same input and model gave other content", sop_instance_uid=uid, job_id=self.job_id)
+        audit.note(session, self._event(job, recorded=True))
         retried = job.attempts > 1 or job.cause is not None
         return Recorded(row.id, tuple(results.values()), len(replaced), queued, retried=retried)
+
+    def _event(self, job: Job, *, recorded: bool) -> Event:
+        told = {"job_id": job.id, "rule": job.rule, "attempt": job.attempts, "study_instance_uid": job.study_instance_uid}
+        return inference(told, self.finding, self.trace, outputs(self.stored) if recorded else (), recorded=recorded)
 
     def _queue(self, session: Session, results: Mapping[str, int], replaced: frozenset[str]) -> int:
         """Queue what is not on its way yet, what another job gave up, and again what has other content now."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pydicom
@@ -21,7 +22,7 @@ from ptx_node.model.predictor import Predictor, load_predictor
 from ptx_node.pipeline import results
 from ptx_node.pipeline.infer import Inference
 from ptx_node.wiring.models import bundle_folder, bundle_folders
-from ptx_node.wiring.node import open_database, open_store
+from ptx_node.wiring.node import open_database, open_store, settings_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ptx_node.db.jobs import Claim
+    from ptx_node.domain.audit import Trace
     from ptx_node.domain.finding import Finding
     from ptx_node.domain.image import Radiograph, Volume
     from ptx_node.pipeline.store import FileStore
@@ -89,11 +91,13 @@ class Writer:
     engine: Engine
     store: FileStore
     settings: Settings
+    settings_sha256: str
     policies: Mapping[str, DestinationPolicy]
     bell: Doorbell
 
-    def __call__(self, claim: Claim, finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume | None) -> None:
+    def __call__(self, claim: Claim, finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume | None, trace: Trace) -> None:
         """Write what the rule's destinations may get of this finding."""
+        begun = time.perf_counter()
         destinations = results.destinations_of(claim.destinations, self.policies) if self._wanted(claim, finding) else ()
         kinds = frozenset(kind for one in destinations for kind in one.kinds)
         sources = read_headers(paths) if kinds else []
@@ -103,7 +107,16 @@ class Writer:
         node = self.settings.node
         context = WriterContext(node.site, node.device_serial_number, now(), node.time_zone, supersedes=supersedes)
         encoded = results.encode_results(finding, sources, kinds=kinds, context=context, picture=picture) if kinds else ()
-        results.record_finding(self.engine, self.store, job_id=claim.job_id, finding=finding, encoded=encoded, destinations=destinations)
+        timings_ms = {**trace.timings_ms, "encode": (time.perf_counter() - begun) * 1000}
+        results.record_finding(
+            self.engine,
+            self.store,
+            job_id=claim.job_id,
+            finding=finding,
+            encoded=encoded,
+            destinations=destinations,
+            trace=replace(trace, settings_sha256=self.settings_sha256, timings_ms=timings_ms),
+        )
         for one in destinations:
             self.bell.ring("ptx.deliver", one.name)
 
@@ -137,7 +150,7 @@ def build_inference(settings: Settings, pool: ThreadPoolExecutor, bell: Doorbell
         owner=heartbeats.process_name("infer"),
         predictor=predictors.get,
         decoder=FileDecoder(),
-        answer=Writer(engine, store, settings, result_policies(settings), bell),
+        answer=Writer(engine, store, settings, settings_sha256(settings), result_policies(settings), bell),
         to_path=store.path,
         batch_size=settings.worker.batch_size,
         lease_s=settings.worker.lease_s,

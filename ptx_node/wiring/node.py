@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from ptx_node.db.session import open_engine
 from ptx_node.dicom.attributes import known_keywords
+from ptx_node.domain.audit import canonical_json, digest
 from ptx_node.domain.routing import parse_rules
 from ptx_node.errors import ConfigurationError, PtxError
 from ptx_node.outbound.association import DimsePeer, TlsClient
@@ -84,6 +85,11 @@ def stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def settings_sha256(settings: Settings) -> str:
+    """What the audit trail calls these settings: SHA-256 of their canonical JSON, every secret as the same stars."""
+    return digest(canonical_json(settings.model_dump(mode="json")))
 
 
 def load_rules(settings: Settings) -> tuple[Rule, ...]:

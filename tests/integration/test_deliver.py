@@ -131,7 +131,7 @@ def test_a_destination_that_returns_gets_everything_once(outbox: Outbox) -> None
     uids = [uid for _ in range(3) for uid in outbox.add_job("pacs").values()]
     deliver(outbox, pacs)
     pacs.down = False
-    assert retry(outbox.engine, destination="pacs", deadline_s=3600.0) == 6
+    assert retry(outbox.engine, destination="pacs", deadline_s=3600.0, by="user test") == 6
     assert deliver(outbox, pacs) == 6
     assert pacs.sent == uids
 
@@ -153,7 +153,7 @@ def test_a_failed_delivery_can_be_sent_again_by_hand(outbox: Outbox) -> None:
     deliver(outbox, pacs)
     pacs.answers.clear()
     chosen = outbox.deliveries()[0].id
-    assert retry(outbox.engine, delivery_ids=[chosen], deadline_s=3600.0) == 1
+    assert retry(outbox.engine, delivery_ids=[chosen], deadline_s=3600.0, by="user test") == 1
     assert deliver(outbox, pacs) == 1
     assert outbox.states() == ["accepted", "failed"]
 
@@ -161,22 +161,22 @@ def test_a_failed_delivery_can_be_sent_again_by_hand(outbox: Outbox) -> None:
 def test_suspended_deliveries_wait_past_their_deadline_and_arrive_after_resuming(outbox: Outbox) -> None:
     pacs = FakeDestination()
     outbox.add_job("pacs", deadline_s=-1.0)
-    suspend(outbox.engine, "pacs", "moving to the new archive")
+    suspend(outbox.engine, "pacs", "moving to the new archive", by="user test")
     assert deliver(outbox, pacs) == 0
     assert (outbox.states(), pacs.sent) == (["waiting", "waiting"], [])
-    resume(outbox.engine, "pacs", grace_s=600.0)
+    resume(outbox.engine, "pacs", grace_s=600.0, by="user test")
     pacs.down = True
     deliver(outbox, pacs)
     assert outbox.states() == ["waiting", "waiting"], "one failure right after a long suspension ends nothing"
     pacs.down = False
-    resume(outbox.engine, "pacs", grace_s=600.0)
+    resume(outbox.engine, "pacs", grace_s=600.0, by="user test")
     outbox.make_due()
     assert deliver(outbox, pacs) == 2
 
 
 def test_a_destination_that_left_the_settings_keeps_its_deliveries_and_is_reported(outbox: Outbox) -> None:
     outbox.add_job("pacs", "gone")
-    suspend(outbox.engine, "pacs", "service night")
+    suspend(outbox.engine, "pacs", "service night", by="user test")
     with begin_read(outbox.engine) as session:
         gone, pacs, spare = destinations.backlog(session, ["pacs", "spare"])
     assert (gone.destination, gone.configured, gone.counts["waiting"]) == ("gone", False, 2)

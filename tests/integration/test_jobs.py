@@ -15,6 +15,7 @@ from sqlalchemy import Engine, select
 from ptx_node.db import jobs
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.tables import Instance, Job, JobInput
+from ptx_node.domain.audit import Trace
 from ptx_node.domain.finding import Finding, ModelIdentity, Outcome
 from ptx_node.domain.image import Radiograph, Volume
 from ptx_node.domain.job import Cause, JobState
@@ -176,7 +177,9 @@ class Answers:
     def __init__(self) -> None:
         self.findings: dict[int, list[Finding]] = {}
 
-    def __call__(self, claim: jobs.Claim, finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume | None) -> None:
+    def __call__(
+        self, claim: jobs.Claim, finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume | None, trace: Trace
+    ) -> None:
         self.findings.setdefault(claim.job_id, []).append(finding)
 
 
