@@ -23,6 +23,7 @@ from ptx_node.validation.statistics import (
     binned_auc,
     bootstrap,
     compare_auc,
+    mean,
     roc_auc,
     roc_curve,
     shares,
@@ -272,6 +273,17 @@ def test_a_share_of_one_in_repeated_patients_is_bounded_by_the_patients():
     expected = stats.binomtest(10, 10).proportion_ci(0.95, "exact")
     assert (1.0, expected.low, 1.0, 30, 10) == pytest.approx((found.value, found.low, found.high, found.count, found.clusters))
     assert Note.ALL_RESAMPLES_EQUAL is found.note
+
+
+def test_a_mean_of_repeated_patients_is_that_of_the_slow_bootstrap():
+    rng = np.random.default_rng(8)
+    values, patients = rng.random(90), rng.integers(0, 35, 90)
+    values[:7] = math.nan
+    found = mean(values, patients, Chance(5, 300))
+    expected = bootstrap(lambda index: float(values[7:][index].mean()), patients[7:], Chance(5, 300))
+    assert (expected.value, expected.low, expected.high) == pytest.approx((found.value, found.low, found.high))
+    assert (83, expected.clusters) == (found.count, found.clusters)
+    assert Note.NO_CASES is mean(np.array([math.nan]), np.array([1]), Chance()).note
 
 
 def test_shares_of_different_patients_are_wilsons():

@@ -46,6 +46,16 @@ def test_coronary_disease_is_corrected_as_published():
     assert (0.8189, 0.5919) == (round(found.sensitivity.value, 4), round(found.specificity.value, 4))
 
 
+def test_liver_cancer_is_corrected_as_published():
+    """Hepatic scintigraphy of 650 patients, 344 verified (Drum and Christacopoulos 1972; the example of Begg and Greenes's successors)."""
+    found = corrected(
+        *cases_of([(True, True, 231), (True, False, 32), (True, None, 166), (False, True, 27), (False, False, 54), (False, None, 140)])
+    )
+    assert (650, 344) == (found.count, found.verified)
+    assert (0.895, 0.628) == (round(found.naive_sensitivity.wilson.value, 3), round(found.naive_specificity.wilson.value, 3))
+    assert (0.836, 0.738) == (round(found.sensitivity.value, 3), round(found.specificity.value, 3))
+
+
 def test_bootstrap_of_the_correction_agrees_with_the_delta_method():
     """Without strata the logit of the sensitivity is that of the odds of a call times a ratio of predictive values (Begg and Greenes).
 

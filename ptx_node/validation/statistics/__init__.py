@@ -18,7 +18,7 @@ from ptx_node.validation.statistics.calibration import (
     reliability,
     scaled_brier,
 )
-from ptx_node.validation.statistics.clustered import auc, shares
+from ptx_node.validation.statistics.clustered import auc, mean, shares
 from ptx_node.validation.statistics.cusum import Cusum, Watch, average_run_length, cusum, limit_for
 from ptx_node.validation.statistics.decision_curve import Benefit, decision_curve
 from ptx_node.validation.statistics.delong import Difference, auc_interval, compare_auc
@@ -85,6 +85,7 @@ __all__ = [
     "kappa",
     "likelihood_ratios",
     "limit_for",
+    "mean",
     "observed_to_expected",
     "operating_point",
     "point_with_interval",

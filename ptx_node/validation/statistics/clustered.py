@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -79,3 +80,19 @@ def shares(
             one = percentiles(hits / count, values_R, count=count, clusters=patients, chance=chance, confidence=confidence)
             found[name] = replace(one, hits=hits)
     return found
+
+
+def mean(value_N: NDArray[np.float64], patient_N: NDArray[Any], chance: Chance, confidence: float = CONFIDENCE) -> Estimate:
+    """Mean of one number a case, such as the squared error of the Brier score or a Dice, always with percentiles by patient.
+
+    Cases whose value is NaN have none and are not counted.
+    """
+    has_N = ~np.isnan(value_N)
+    checked(has_N, patient_N)
+    patients, place_N = patients_of(patient_N[has_N])
+    if not patients:
+        return unknown(0, Method.BOOTSTRAP, Note.NO_CASES, confidence=confidence)
+    sum_C, count_C = np.bincount(place_N, value_N[has_N], minlength=patients), np.bincount(place_N, minlength=patients)
+    means_R = np.array([math.fsum(times_C * sum_C) / int(times_C @ count_C) for times_C in resamples(patients, chance)])
+    value = math.fsum(value_N[has_N]) / place_N.size
+    return percentiles(value, means_R, count=place_N.size, clusters=patients, chance=chance, confidence=confidence)

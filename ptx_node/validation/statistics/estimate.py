@@ -97,11 +97,6 @@ def unknown(count: int, method: Method, note: Note, *, hits: int | None = None, 
     return Estimate(math.nan, math.nan, math.nan, count, hits, method, confidence, note=note)
 
 
-def bare(value: float, count: int) -> Estimate:
-    """A figure without an interval."""
-    return Estimate(value, math.nan, math.nan, count, note=Note.NO_CASES if math.isnan(value) and not count else None)
-
-
 def normal_quantile(confidence: float) -> float:
     """Half the width of a two-sided normal interval, in standard errors.
 

@@ -128,7 +128,7 @@ def area_of_counts(positives_K: NDArray[np.float64], negatives_K: NDArray[np.flo
     if not pairs:
         return math.nan
     above_K = np.cumsum(positives_K) - positives_K
-    return float(np.dot(negatives_K, 2 * above_K + positives_K)) / (2 * pairs)
+    return float((negatives_K * (2 * above_K + positives_K)).sum()) / (2 * pairs)
 
 
 def binned_auc(positives_K: NDArray[np.int64], negatives_K: NDArray[np.int64]) -> float:

@@ -104,8 +104,9 @@ class _Cells:
             matrix = np.array([one & kind_N for one in self._sets], dtype=np.float64)
             overlaps.append(matrix @ matrix.T)
         self._overlaps: list[NDArray[np.float64]] = overlaps
-        self.small = {one for one in self.names if self._small(groups[one])}
-        self.small_total = self._small(everybody)
+        self._few = np.array([[0 < self._count(one & kind_N) < minimum for kind_N in self._kinds] for one in self._sets])
+        self.small = {one for one, few in zip(self.names, self._few.any(axis=1), strict=False) if few}
+        self.small_total = bool(self._few[-1].any())
         self.by_size = sorted(self.names, key=lambda one: (self._count(groups[one]), one))
         self._partitions = self._complete_attributes()
         self._small_differences = self._nested_with_little_between()
@@ -153,11 +154,8 @@ class _Cells:
     def in_the_span(self, shown: set[Group]) -> set[Group]:
         """Shown groups of which, added and subtracted with others and the total, a small one comes out."""
         published = [*sorted(self._place[one] for one in shown), len(self.names)]
-        for overlap, kind_N in zip(self._overlaps, self._kinds, strict=True):
-            for name in sorted(self.small):
-                hidden = self._place[name]
-                if not 0 < self._count(self._sets[hidden] & kind_N) < self._minimum:
-                    continue
+        for overlap, few in zip(self._overlaps, self._few[:-1].T, strict=True):
+            for hidden in np.flatnonzero(few):
                 with_each = overlap[hidden, published]
                 weights = np.linalg.lstsq(overlap[np.ix_(published, published)], with_each, rcond=1e-10)[0]
                 distance = float(overlap[hidden, hidden] - weights @ with_each)  # squared, from all that can be computed
