@@ -18,15 +18,18 @@ from ptx_node.validation.statistics import (
     Chance,
     Method,
     Note,
+    Table,
+    accuracy_by_patient,
     auc,
+    auc_difference,
     auc_interval,
     binned_auc,
     bootstrap,
     compare_auc,
+    likelihood_ratios,
     mean,
     roc_auc,
     roc_curve,
-    shares,
     wilson,
 )
 
@@ -245,13 +248,13 @@ def test_bootstrap_without_repeats_gives_the_value_alone():
     assert math.isnan(found.low)
 
 
-def test_shares_of_repeated_patients_are_those_of_the_slow_bootstrap():
+def test_figures_of_repeated_patients_are_those_of_the_slow_bootstrap():
     rng = np.random.default_rng(8)
     truth = rng.random(90) < 0.4
     called = truth ^ (rng.random(90) < 0.2)
     patients = rng.integers(0, 35, 90)
     chance = Chance(5, 300)
-    found = shares(truth, called, patients, chance)
+    found = accuracy_by_patient(truth, called, patients, chance)
     slow = {
         "sensitivity": lambda index: called[index][truth[index]].mean(),
         "specificity": lambda index: (~called)[index][~truth[index]].mean(),
@@ -259,6 +262,8 @@ def test_shares_of_repeated_patients_are_those_of_the_slow_bootstrap():
         "negative_predictive_value": lambda index: (~truth)[index][~called[index]].mean(),
         "accuracy": lambda index: (truth == called)[index].mean(),
         "prevalence": lambda index: truth[index].mean(),
+        "positive_likelihood_ratio": lambda index: called[index][truth[index]].mean() / called[index][~truth[index]].mean(),
+        "negative_likelihood_ratio": lambda index: (~called)[index][truth[index]].mean() / (~called)[index][~truth[index]].mean(),
     }
     assert slow.keys() == found.keys()
     for name, statistic in slow.items():
@@ -269,7 +274,7 @@ def test_shares_of_repeated_patients_are_those_of_the_slow_bootstrap():
 def test_a_share_of_one_in_repeated_patients_is_bounded_by_the_patients():
     """Thirty of thirty images of ten patients are ten of ten: no resample could say so."""
     truth, patients = np.ones(30, bool), np.arange(30) // 3
-    found = shares(truth, truth, patients, Chance())["sensitivity"]
+    found = accuracy_by_patient(truth, truth, patients, Chance())["sensitivity"]
     expected = stats.binomtest(10, 10).proportion_ci(0.95, "exact")
     assert (1.0, expected.low, 1.0, 30, 10) == pytest.approx((found.value, found.low, found.high, found.count, found.clusters))
     assert Note.ALL_RESAMPLES_EQUAL is found.note
@@ -286,9 +291,34 @@ def test_a_mean_of_repeated_patients_is_that_of_the_slow_bootstrap():
     assert Note.NO_CASES is mean(np.array([math.nan]), np.array([1]), Chance()).note
 
 
-def test_shares_of_different_patients_are_wilsons():
+def test_a_ratio_with_an_empty_cell_has_no_interval_by_patient():
+    truth, called = np.arange(40) < 20, np.arange(40) < 15
+    found = accuracy_by_patient(truth, called, np.arange(40) // 2, Chance())["positive_likelihood_ratio"]
+    assert (15.5 / 21 / (0.5 / 21), Note.ZERO_CELL, Method.NONE) == (pytest.approx(found.value), found.note, found.method)
+    assert math.isnan(found.low)
+
+
+def test_difference_of_two_areas_of_repeated_patients_is_that_of_the_slow_bootstrap():
+    truth, first = scored(4, 60)
+    second = np.round(first + np.random.default_rng(1).normal(0, 0.2, 60), 2)
+    patients = np.arange(60) // 3
+    found = auc_difference(truth, first, second, patients, Chance(9, 200))
+    expected = bootstrap(
+        lambda index: oracle.roc_auc_score(truth[index], first[index]) - oracle.roc_auc_score(truth[index], second[index]),
+        patients,
+        Chance(9, 200),
+    )
+    assert (expected.value, expected.low, expected.high) == pytest.approx((found.value, found.low, found.high))
+    assert compare_auc(truth, first, second).difference == auc_difference(truth, first, second, np.arange(60), Chance())
+
+
+def test_figures_of_different_patients_are_those_of_the_table():
     truth, called = np.arange(50) < 20, np.arange(50) < 25
-    assert wilson(20, 20) == shares(truth, called, np.arange(50), Chance())["sensitivity"]
+    assert (
+        likelihood_ratios(Table.of(truth, called))[0]
+        == (accuracy_by_patient(truth, called, np.arange(50), Chance())["positive_likelihood_ratio"])
+    )
+    assert wilson(20, 20) == accuracy_by_patient(truth, called, np.arange(50), Chance())["sensitivity"]
 
 
 def test_a_hundred_thousand_cases_are_resampled_in_milliseconds_each():

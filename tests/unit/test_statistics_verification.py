@@ -47,7 +47,7 @@ def test_coronary_disease_is_corrected_as_published():
 
 
 def test_liver_cancer_is_corrected_as_published():
-    """Hepatic scintigraphy of 650 patients, 344 verified (Drum and Christacopoulos 1972; the example of Begg and Greenes's successors)."""
+    """Hepatic scintigraphy of 650 patients, 344 verified (Drum and Christacopoulos 1972): the usual example of this correction."""
     found = corrected(
         *cases_of([(True, True, 231), (True, False, 32), (True, None, 166), (False, True, 27), (False, False, 54), (False, None, 140)])
     )

@@ -18,7 +18,7 @@ from ptx_node.validation.statistics.calibration import (
     reliability,
     scaled_brier,
 )
-from ptx_node.validation.statistics.clustered import auc, mean, shares
+from ptx_node.validation.statistics.clustered import accuracy_by_patient, auc, auc_difference, mean
 from ptx_node.validation.statistics.cusum import Cusum, Watch, average_run_length, cusum, limit_for
 from ptx_node.validation.statistics.decision_curve import Benefit, decision_curve
 from ptx_node.validation.statistics.delong import Difference, auc_interval, compare_auc
@@ -67,7 +67,9 @@ __all__ = [
     "VerificationBias",
     "Watch",
     "accuracy",
+    "accuracy_by_patient",
     "auc",
+    "auc_difference",
     "auc_interval",
     "average_run_length",
     "begg_greenes",
@@ -97,7 +99,6 @@ __all__ = [
     "roc_curve",
     "scaled_brier",
     "sensitivity_at_specificity",
-    "shares",
     "specificity_at_sensitivity",
     "sweep",
     "three_ways",

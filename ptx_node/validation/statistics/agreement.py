@@ -36,15 +36,15 @@ def kappa(first_N: NDArray[Any], second_N: NDArray[Any], confidence: float = CON
     size, count = names.size, first_N.size
     table = np.bincount(place[:count] * size + place[count:], minlength=size * size).reshape(size, size) / count
     rows, columns = table.sum(axis=1), table.sum(axis=0)
-    agreed, expected = float(np.trace(table)), float(rows @ columns)
+    agreed, expected = math.fsum(np.diag(table)), math.fsum(rows * columns)
     hits = int(np.count_nonzero(first_N == second_N))
     if size == 1:
         return unknown(count, Method.KAPPA, Note.NO_VARIANCE, hits=hits, confidence=confidence)
     value = (agreed - expected) / (1 - expected)
     both = rows[None, :] + columns[:, None]  # for the cell (i, j): how often the first says j and the second i
-    diagonal = np.diag(table) @ (1 - np.diag(both) * (1 - value)) ** 2
-    beside = (1 - value) ** 2 * float(((table - np.diag(np.diag(table))) * both**2).sum())
-    variance = (float(diagonal) + beside - (value - expected * (1 - value)) ** 2) / ((1 - expected) ** 2 * count)
+    diagonal = math.fsum(np.diag(table) * (1 - np.diag(both) * (1 - value)) ** 2)
+    beside = (1 - value) ** 2 * math.fsum(((table - np.diag(np.diag(table))) * both**2).ravel())
+    variance = (diagonal + beside - (value - expected * (1 - value)) ** 2) / ((1 - expected) ** 2 * count)
     half = z * math.sqrt(max(0.0, variance))
     note = None if half > NOTHING else Note.NO_VARIANCE
     low, high = (math.nan, math.nan) if note else (max(-1.0, value - half), min(1.0, value + half))

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptx_node.validation.statistics.bootstrap import drawn, patients_of, percentiles, resamples
-from ptx_node.validation.statistics.delong import auc_interval, in_order
+from ptx_node.validation.statistics.delong import auc_interval, compare_auc, in_order
 from ptx_node.validation.statistics.estimate import CONFIDENCE, Chance, Estimate, Method, Note, checked, unknown
 from ptx_node.validation.statistics.proportions import clopper_pearson, wilson
 from ptx_node.validation.statistics.roc import Ranked, area_of_counts
-from ptx_node.validation.statistics.two_by_two import Table, shares_of
+from ptx_node.validation.statistics.two_by_two import Table, likelihood_ratios, shares_of
 
 if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+
+RATIOS = ("positive_likelihood_ratio", "negative_likelihood_ratio")
 
 
 def auc(
@@ -48,10 +50,36 @@ def auc(
     return percentiles(value, areas, count=truth_N.size, clusters=patients, chance=chance, confidence=confidence)
 
 
-def shares(
+def auc_difference(
+    truth_N: NDArray[np.bool_],
+    first_N: NDArray[np.float64],
+    second_N: NDArray[np.float64],
+    patient_N: NDArray[Any],
+    chance: Chance,
+    *,
+    confidence: float = CONFIDENCE,
+) -> Estimate:
+    """AUC of the first score less that of the second on the same cases: DeLong's paired interval, or by patient where they repeat."""
+    checked(truth_N, first_N, second_N, patient_N)
+    patients, place_N = patients_of(patient_N)
+    if patients == truth_N.size:
+        return compare_auc(truth_N, first_N, second_N, confidence).difference
+    first, second = Ranked.of(truth_N, first_N), Ranked.of(truth_N, second_N)
+
+    def gap(times_N: NDArray[np.int64] | None) -> list[float]:
+        return [area_of_counts(*first.counts(times_N)) - area_of_counts(*second.counts(times_N))]
+
+    (value,) = gap(None)
+    if math.isnan(value):
+        return unknown(truth_N.size, Method.BOOTSTRAP, Note.ONE_KIND, confidence=confidence)
+    gaps_R = drawn(gap, place_N, patients, chance).ravel()
+    return percentiles(value, gaps_R, count=truth_N.size, clusters=patients, chance=chance, confidence=confidence)
+
+
+def accuracy_by_patient(
     truth_N: NDArray[np.bool_], called_N: NDArray[np.bool_], patient_N: NDArray[Any], chance: Chance, confidence: float = CONFIDENCE
 ) -> dict[str, Estimate]:
-    """The shares of the 2x2 table by name (see `Table.shares`): Wilson, or by patients where they repeat.
+    """The figures of `Accuracy` by name: Wilson's and logarithmic intervals, or by patient where they repeat.
 
     A share of 0 or 1 is so in every resample, which says nothing: it gets the exact bound for as many patients as have such cases.
     """
@@ -59,27 +87,39 @@ def shares(
     table = Table.of(truth_N, called_N)
     patients, place_N = patients_of(patient_N)
     if patients == truth_N.size:
-        return {name: wilson(*of, confidence) for name, of in table.shares.items()}
+        shares = {name: wilson(*of, confidence) for name, of in table.shares.items()}
+        return shares | dict(zip(RATIOS, likelihood_ratios(table, confidence), strict=True))
     kind_N = 2 * truth_N.astype(np.int64) + called_N
     cells_C4 = np.bincount(4 * place_N + kind_N, minlength=4 * patients).reshape(patients, 4)
     drawn_R4 = np.array([times_C @ cells_C4 for times_C in resamples(patients, chance)], dtype=np.int64).reshape(-1, 4)
-    quiet_R, alarm_R, miss_R, hit_R = drawn_R4.T
-    resampled = shares_of(quiet_R, alarm_R, miss_R, hit_R)
-    who_C = shares_of(*cells_C4.T)
+    resampled, having_C = shares_of(*drawn_R4.T), shares_of(*cells_C4.T)
     found = {}
     for name, (hits, count) in table.shares.items():
         if not count:
             found[name] = unknown(0, Method.BOOTSTRAP, Note.NO_CASES, hits=0, confidence=confidence)
         elif hits in {0, count}:
-            having = int(np.count_nonzero(who_C[name][1]))
+            having = int(np.count_nonzero(having_C[name][1]))
             exact = clopper_pearson(having if hits else 0, having, confidence)
             found[name] = replace(exact, count=count, hits=hits, clusters=patients, note=Note.ALL_RESAMPLES_EQUAL)
         else:
-            with np.errstate(invalid="ignore"):
-                values_R = resampled[name][0] / resampled[name][1]
+            values_R = _divided(*resampled[name])
             one = percentiles(hits / count, values_R, count=count, clusters=patients, chance=chance, confidence=confidence)
             found[name] = replace(one, hits=hits)
+    sensitivity_R, specificity_R = _divided(*resampled["sensitivity"]), _divided(*resampled["specificity"])
+    ratios_R = _divided(sensitivity_R, 1 - specificity_R), _divided(1 - sensitivity_R, specificity_R)
+    for name, plain, values_R in zip(RATIOS, likelihood_ratios(table, confidence), ratios_R, strict=True):
+        if plain.note is None:
+            one = percentiles(plain.value, values_R, count=table.count, clusters=patients, chance=chance, confidence=confidence)
+        else:  # a cell is empty: the logarithmic interval would take each image for a patient
+            one = replace(plain, low=math.nan, high=math.nan, method=Method.NONE, clusters=patients)
+        found[name] = one
     return found
+
+
+def _divided(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
+    """0 / 0 is NaN, anything else over 0 infinite: a resample may lack what the cases have."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(part / whole, dtype=np.float64)
 
 
 def mean(value_N: NDArray[np.float64], patient_N: NDArray[Any], chance: Chance, confidence: float = CONFIDENCE) -> Estimate:

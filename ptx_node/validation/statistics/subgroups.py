@@ -104,8 +104,8 @@ class _Cells:
             matrix = np.array([one & kind_N for one in self._sets], dtype=np.float64)
             overlaps.append(matrix @ matrix.T)
         self._overlaps: list[NDArray[np.float64]] = overlaps
-        self._few = np.array([[0 < self._count(one & kind_N) < minimum for kind_N in self._kinds] for one in self._sets])
-        self.small = {one for one, few in zip(self.names, self._few.any(axis=1), strict=False) if few}
+        self._few: NDArray[np.bool_] = np.array([[0 < self._count(one & kind_N) < minimum for kind_N in self._kinds] for one in self._sets])
+        self.small = {one for index, one in enumerate(self.names) if self._few[index].any()}
         self.small_total = bool(self._few[-1].any())
         self.by_size = sorted(self.names, key=lambda one: (self._count(groups[one]), one))
         self._partitions = self._complete_attributes()
