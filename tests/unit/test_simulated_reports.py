@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from ptx_node.domain.finding import Laterality
+from ptx_node.domain.truth import LabelValue
 from ptx_node.simulator.patient import Confounder, Patient, Size, Wishes, draw_patient
-from ptx_node.simulator.reports import CtReport, Odds, Part, ReportLabel, write
+from ptx_node.simulator.reports import CtReport, Odds, Part, write
 from ptx_node.simulator.reports.grammar import GrammarError, expand
 
 LANGUAGES = ("en", "fr")
@@ -59,11 +60,11 @@ def test_the_label_follows_the_patient(language: str) -> None:
     for patient, report in many(language):
         assert bool(patient.airs) is report.truth
         if patient.airs:
-            assert report.label in (ReportLabel.POSITIVE, ReportLabel.UNCERTAIN)
-            assert report.label is ReportLabel.POSITIVE or patient.size in (Size.OCCULT, Size.SMALL)
+            assert report.label in (LabelValue.POSITIVE, LabelValue.UNCERTAIN)
+            assert report.label is LabelValue.POSITIVE or patient.size in (Size.OCCULT, Size.SMALL)
         else:
-            assert report.label is not ReportLabel.POSITIVE
-        if report.label is ReportLabel.POSITIVE:
+            assert report.label is not LabelValue.POSITIVE
+        if report.label is LabelValue.POSITIVE:
             assert (patient.laterality, patient.size) == (report.laterality, report.size)
 
 
@@ -71,10 +72,10 @@ def test_the_label_follows_the_patient(language: str) -> None:
 def test_every_label_comes_up_about_as_often_as_its_odds_say(language: str) -> None:
     found = Counter(report.label for patient, report in many(language) if not patient.airs)
     total = sum(found.values())
-    assert 0.14 < found[ReportLabel.NOT_MENTIONED] / total < 0.27
-    assert 0.04 < found[ReportLabel.RESOLVED] / total < 0.13
-    assert 0.003 < found[ReportLabel.UNCERTAIN] / total < 0.05
-    assert found[ReportLabel.NEGATIVE] / total > 0.6
+    assert 0.14 < found[LabelValue.NOT_MENTIONED] / total < 0.27
+    assert 0.04 < found[LabelValue.RESOLVED] / total < 0.13
+    assert 0.003 < found[LabelValue.UNCERTAIN] / total < 0.05
+    assert found[LabelValue.NEGATIVE] / total > 0.6
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -83,14 +84,14 @@ def test_odds_of_one_make_every_occult_one_uncertain_and_every_negative_resolved
     sick = draw_patient(3, Wishes(laterality=Laterality.LEFT, size=Size.OCCULT))
     well = draw_patient(3, Wishes(laterality="none"))
     for seed in range(20):
-        assert write(sick, language=language, seed=seed, odds=odds).label is ReportLabel.UNCERTAIN
+        assert write(sick, language=language, seed=seed, odds=odds).label is LabelValue.UNCERTAIN
         assert write(sick, language=language, seed=seed, odds=odds).laterality is Laterality.LEFT
-        assert write(well, language=language, seed=seed, odds=odds).label is ReportLabel.RESOLVED
+        assert write(well, language=language, seed=seed, odds=odds).label is LabelValue.RESOLVED
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_report_without_a_word_of_it_names_it_in_the_indication_at_most(language: str) -> None:
-    silent = [report for _, report in many(language) if report.label is ReportLabel.NOT_MENTIONED]
+    silent = [report for _, report in many(language) if report.label is LabelValue.NOT_MENTIONED]
     assert [] == [report.text for report in silent if NAMED.search(outside_of_indication(report)) or report.spans]
     assert any(NAMED.search(report.text) for report in silent)
 
@@ -98,13 +99,13 @@ def test_a_report_without_a_word_of_it_names_it_in_the_indication_at_most(langua
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_spans_hold_whole_sentences_that_name_it_and_deny_it_in_negatives(language: str) -> None:
     for _, report in many(language):
-        if report.label is ReportLabel.NOT_MENTIONED:
+        if report.label is LabelValue.NOT_MENTIONED:
             continue
         assert report.spans, report.text
         for one in deciding(report):
             assert NAMED.search(one), one
             assert one[-1] in ".?", one
-            if report.label is ReportLabel.NEGATIVE:
+            if report.label is LabelValue.NEGATIVE:
                 assert DENIES.search(one), one
 
 
@@ -119,7 +120,7 @@ def test_spans_lie_in_findings_or_impression(language: str) -> None:
 def test_a_positive_sentence_names_the_right_side(language: str, words: tuple[str, str]) -> None:
     checked = 0
     for patient, report in many(language):
-        if report.label is not ReportLabel.POSITIVE or patient.laterality is Laterality.BILATERAL:
+        if report.label is not LabelValue.POSITIVE or patient.laterality is Laterality.BILATERAL:
             continue
         told = " ".join(deciding(report)).lower()
         here, there = words if patient.laterality is Laterality.RIGHT else words[::-1]

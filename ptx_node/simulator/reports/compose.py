@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ptx_node.domain.finding import Laterality
+from ptx_node.domain.truth import LabelValue
 from ptx_node.simulator.patient import Confounder
 from ptx_node.simulator.reports.grammar import pick
 from ptx_node.simulator.reports.layout import Sentence
-from ptx_node.simulator.reports.report import Part, ReportLabel
+from ptx_node.simulator.reports.report import Part
 from ptx_node.simulator.reports.statement import besides, long_form, short_form
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
     from ptx_node.simulator.reports.wording import Wording
 
 WHERE = {
-    ReportLabel.POSITIVE: (0.30, 0.08),
-    ReportLabel.NEGATIVE: (0.62, 0.10),
-    ReportLabel.UNCERTAIN: (0.40, 0.10),
-    ReportLabel.RESOLVED: (0.50, 0.10),
-    ReportLabel.NOT_MENTIONED: (1.0, 0.0),
+    LabelValue.POSITIVE: (0.30, 0.08),
+    LabelValue.NEGATIVE: (0.62, 0.10),
+    LabelValue.UNCERTAIN: (0.40, 0.10),
+    LabelValue.RESOLVED: (0.50, 0.10),
+    LabelValue.NOT_MENTIONED: (1.0, 0.0),
 }
 """Odds that the label stands in the findings only, and in the impression only."""
 
@@ -79,9 +80,9 @@ def _before(draft: Draft, *, headed: bool) -> None:
     comparison that tells of one makes it history, so that no report without another word of it has one.
     """
     tables, label = draft.words.tables, draft.statement.label
-    known = {ReportLabel.POSITIVE: 0.3, ReportLabel.RESOLVED: 0.6, ReportLabel.NEGATIVE: 0.08 if headed else 0}.get(label, 0.0)
-    asked = 0.4 if headed or label is not ReportLabel.NOT_MENTIONED else 0.0
-    tells = 0.2 if headed and label is not ReportLabel.NOT_MENTIONED else 0.0
+    known = {LabelValue.POSITIVE: 0.3, LabelValue.RESOLVED: 0.6, LabelValue.NEGATIVE: 0.08 if headed else 0}.get(label, 0.0)
+    asked = 0.4 if headed or label is not LabelValue.NOT_MENTIONED else 0.0
+    tells = 0.2 if headed and label is not LabelValue.NOT_MENTIONED else 0.0
     if draft.chance(0.5):
         draft.say(Part.TITLE, tables.TITLES)
     if draft.chance(0.9):
@@ -173,7 +174,7 @@ def _impression(draft: Draft, *, states: bool) -> None:
         draft.say(Part.IMPRESSION, tables.EFFUSION_BOTH if both else tables.EFFUSION)
     others = draft.sentences[found:]
     del draft.sentences[found:]
-    if not facts.sides and not facts.airs and draft.statement.label is not ReportLabel.UNCERTAIN and (not states or draft.chance(0.3)):
+    if not facts.sides and not facts.airs and draft.statement.label is not LabelValue.UNCERTAIN and (not states or draft.chance(0.3)):
         draft.say(Part.IMPRESSION, tables.IMPRESSION_PLAIN)
         others = draft.sentences[found:]
         del draft.sentences[found:]

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ptx_node.simulator.reports.report import Part, Section, Span
+from ptx_node.simulator.reports.report import Part, Section
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ptx_node.domain.truth import Span
     from ptx_node.simulator.reports.wording import Hand, Wording
 
 

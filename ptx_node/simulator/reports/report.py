@@ -8,23 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ptx_node.domain.finding import Laterality
+    from ptx_node.domain.truth import LabelValue, Span
     from ptx_node.simulator.patient import Size
 
 Language = Literal["en", "fr"]
-Span = tuple[int, int]
-"""Start and end (exclusive) in characters of the text."""
-
-
-class ReportLabel(StrEnum):
-    """What a careful reader takes from the report about a pneumothorax now."""
-
-    POSITIVE = "positive"
-    NEGATIVE = "negative"
-    UNCERTAIN = "uncertain"
-    RESOLVED = "resolved"
-    """It was there and is gone, or is told as history only."""
-    NOT_MENTIONED = "not_mentioned"
-    """Also where only the indication asks for it."""
 
 
 class Part(StrEnum):
@@ -92,7 +79,7 @@ class CtReport:
     text: str
     sections: tuple[Section, ...]
     language: Language
-    label: ReportLabel
+    label: LabelValue
     truth: bool
     laterality: Laterality | None
     size: Size | None

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ptx_node.domain.finding import Laterality
+from ptx_node.domain.truth import LabelValue
 from ptx_node.simulator.patient import Confounder, Size
 from ptx_node.simulator.reports.grammar import pick
-from ptx_node.simulator.reports.report import Odds, ReportLabel
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ptx_node.simulator.patient import PleuralAir
     from ptx_node.simulator.reports.facts import Facts
+    from ptx_node.simulator.reports.report import Odds
     from ptx_node.simulator.reports.wording import Wording
 
 SIDES = (Laterality.RIGHT, Laterality.LEFT)
@@ -28,7 +29,7 @@ class Statement:
         side: told by an uncertain or resolved report, or of the larger pneumothorax.
     """
 
-    label: ReportLabel
+    label: LabelValue
     side: Laterality
     airs: tuple[PleuralAir, ...]
 
@@ -44,39 +45,39 @@ def decide(facts: Facts, odds: Odds, rng: np.random.Generator) -> Statement:
     if facts.airs:
         larger = max(facts.airs, key=lambda air: air.depth_mm)
         open_odds = {Size.OCCULT: odds.occult_uncertain, Size.SMALL: odds.small_uncertain}.get(larger.size, 0.0)
-        label = ReportLabel.POSITIVE
+        label = LabelValue.POSITIVE
         if chance < odds.missed:
-            label = ReportLabel.NEGATIVE
+            label = LabelValue.NEGATIVE
         elif chance < odds.missed + open_odds:
-            label = ReportLabel.UNCERTAIN
+            label = LabelValue.UNCERTAIN
         return Statement(label, larger.side, facts.airs)
     side = SIDES[int(rng.integers(2))]
     for confounder in (Confounder.CHEST_TUBE, Confounder.BULLA):
         side = facts.sides.get(confounder, side)
     ladder = (
-        (ReportLabel.UNCERTAIN, odds.negative_uncertain),
-        (ReportLabel.RESOLVED, odds.negative_resolved),
-        (ReportLabel.NOT_MENTIONED, odds.negative_not_mentioned),
+        (LabelValue.UNCERTAIN, odds.negative_uncertain),
+        (LabelValue.RESOLVED, odds.negative_resolved),
+        (LabelValue.NOT_MENTIONED, odds.negative_not_mentioned),
     )
     for label, share in ladder:
         if chance < share:
             return Statement(label, side, ())
         chance -= share
-    return Statement(ReportLabel.NEGATIVE, side, ())
+    return Statement(LabelValue.NEGATIVE, side, ())
 
 
 def long_form(statement: Statement, facts: Facts, words: Wording, rng: np.random.Generator) -> list[str]:
     """As among the findings: one sentence, or one a side."""
     text = words.tables
-    if statement.label is ReportLabel.POSITIVE:
+    if statement.label is LabelValue.POSITIVE:
         if len(statement.airs) > 1 and rng.random() < 0.5:
             return [pick(text.POSITIVE_BOTH, rng, words.rules(statement.side, statement.airs))]
         return [_positive(air, facts, words, rng) for air in statement.airs]
     sentences = {
-        ReportLabel.NEGATIVE: _negative(facts, words, rng),
-        ReportLabel.UNCERTAIN: text.UNCERTAIN,
-        ReportLabel.RESOLVED: text.RESOLVED,
-        ReportLabel.NOT_MENTIONED: (),
+        LabelValue.NEGATIVE: _negative(facts, words, rng),
+        LabelValue.UNCERTAIN: text.UNCERTAIN,
+        LabelValue.RESOLVED: text.RESOLVED,
+        LabelValue.NOT_MENTIONED: (),
     }[statement.label]
     return [pick(sentences, rng, words.rules(statement.side, statement.airs))] if sentences else []
 
@@ -84,22 +85,22 @@ def long_form(statement: Statement, facts: Facts, words: Wording, rng: np.random
 def short_form(statement: Statement, words: Wording, rng: np.random.Generator) -> list[str]:
     """As in the impression."""
     text = words.tables
-    if statement.label is ReportLabel.POSITIVE:
+    if statement.label is LabelValue.POSITIVE:
         if len(statement.airs) > 1 and rng.random() < 0.6:
             return [pick(text.POSITIVE_BOTH_SHORT, rng, words.rules(statement.side, statement.airs))]
         return [pick(text.POSITIVE_SHORT, rng, words.rules(air.side, (air,))) for air in statement.airs]
     sentences = {
-        ReportLabel.NEGATIVE: text.NEGATIVE_SHORT,
-        ReportLabel.UNCERTAIN: text.UNCERTAIN_SHORT,
-        ReportLabel.RESOLVED: text.RESOLVED_SHORT,
-        ReportLabel.NOT_MENTIONED: (),
+        LabelValue.NEGATIVE: text.NEGATIVE_SHORT,
+        LabelValue.UNCERTAIN: text.UNCERTAIN_SHORT,
+        LabelValue.RESOLVED: text.RESOLVED_SHORT,
+        LabelValue.NOT_MENTIONED: (),
     }[statement.label]
     return [pick(sentences, rng, words.rules(statement.side, statement.airs))] if sentences else []
 
 
 def besides(statement: Statement, words: Wording, rng: np.random.Generator) -> list[str]:
     """What a positive report denies or adds: the other side, tension, the collapsed lung. These never decide the label."""
-    if statement.label is not ReportLabel.POSITIVE or len(statement.airs) != 1:
+    if statement.label is not LabelValue.POSITIVE or len(statement.airs) != 1:
         return []
     air = statement.airs[0]
     rules = words.rules(air.side, statement.airs)

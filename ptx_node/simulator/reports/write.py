@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ptx_node.domain.finding import Laterality
+from ptx_node.domain.truth import LabelValue
 from ptx_node.simulator.reports.compose import compose
 from ptx_node.simulator.reports.facts import Facts
 from ptx_node.simulator.reports.layout import Sentence, Style, lay_out
-from ptx_node.simulator.reports.report import CtReport, Odds, Part, ReportLabel
+from ptx_node.simulator.reports.report import CtReport, Odds, Part
 from ptx_node.simulator.reports.statement import decide
 from ptx_node.simulator.reports.wording import TABLES, Hand, Wording
 
@@ -41,7 +42,7 @@ def write(patient: Patient, *, language: Language, seed: int, odds: Odds = USUAL
         for one in draft.sentences
     ]
     page = lay_out(typed, style, words, hand, rng)
-    positive = statement.label is ReportLabel.POSITIVE
+    positive = statement.label is LabelValue.POSITIVE
     return CtReport(
         text=page.text,
         sections=tuple(page.sections),
@@ -58,9 +59,9 @@ def write(patient: Patient, *, language: Language, seed: int, odds: Odds = USUAL
 
 
 def _laterality(statement: Statement) -> Laterality | None:
-    if statement.label is ReportLabel.POSITIVE:
+    if statement.label is LabelValue.POSITIVE:
         return statement.side if len(statement.airs) == 1 else Laterality.BILATERAL
-    return statement.side if statement.label is ReportLabel.UNCERTAIN else None
+    return statement.side if statement.label is LabelValue.UNCERTAIN else None
 
 
 def _depth_mm(page: Page, words: Wording) -> float | None:
