@@ -9,6 +9,7 @@ from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from pydicom.config import IGNORE
@@ -18,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from ptx_node import log
+from ptx_node.errors import UsageError
 from ptx_node.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -48,6 +50,21 @@ def acting_user() -> str:
         name = str(number)
     before = os.environ.get("SUDO_USER", "")
     return f"user {name}" if before in ("", name) else f"user {name} (sudo by {before})"
+
+
+def moment_of(text: str, settings: Settings) -> datetime | None:
+    """A day or a moment of the command line, in the site's zone unless it names its own; None when nothing was given.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no day or moment: write 2026-03-01, 2026-03-01T14:30 or 2026-03-01T14:30+01:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(settings.node.time_zone))
 
 
 def as_json(value: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from ptx_node.domain.audit_events import receipt, refused_at_the_door
 from ptx_node.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection, Engine, Table
@@ -114,7 +114,7 @@ class Ledger:
         except DatabaseUnavailableError as error:
             ticket.error = error
         except SQLAlchemyError as error:
-            ticket.error = DatabaseUnavailableError(f"the database refused the row: {type(error).__name__}")
+            ticket.error = _refusal(error)
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
         may_be_stale = self._connection is not None
@@ -172,7 +172,7 @@ class Ledger:
         Raises:
             DatabaseUnavailableError: nothing was recorded.
         """
-        with unavailable(), self._write.begin() as connection:
+        with _refused(), self._write.begin() as connection:
             connection.execute(_insert_new(self._engine, Conflict.__table__, "sop_instance_uid", "sha256"), conflict)  # type: ignore[arg-type]
             audit.append(connection, [receipt(row, "kept_aside", stored_sha256=conflict["stored_sha256"])])
 
@@ -182,9 +182,22 @@ class Ledger:
         Raises:
             DatabaseUnavailableError: nothing was recorded.
         """
-        with unavailable(), self._write.begin() as connection:
+        with _refused(), self._write.begin() as connection:
             connection.execute(insert(Refusal), row)
             audit.append(connection, [refused_at_the_door(row)])
+
+
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        with unavailable():
+            yield
+    except SQLAlchemyError as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: SQLAlchemyError) -> DatabaseUnavailableError:
+    return DatabaseUnavailableError(f"the database refused the row: {type(error).__name__}")
 
 
 def _as_known(row: Mapping[str, Any]) -> Known:

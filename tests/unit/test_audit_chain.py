@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,3 +85,22 @@ def test_the_pixel_hash_is_of_the_pixels_and_not_of_their_layout() -> None:
     changed = hu.copy()
     changed[1, 2, 3] += 1
     assert pixel_sha256(Volume("1", ("1", "2", "3"), hu, None, None, None)) != pixel_sha256(Volume("1", ("1",), changed, None, None, None))
+
+
+def test_the_document_shows_a_true_trail_and_a_program_that_verifies_it() -> None:
+    """What docs/audit-trail.md tells a stranger to do works on what it shows."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "audit-trail.md").read_text(encoding="utf-8")
+    (trail,), (program,) = (re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL) for language in ("json", "python"))
+    outcome = subprocess.run([sys.executable, "-c", program], input=trail, capture_output=True, text=True, check=True)
+    said = [json.loads(line) for line in trail.splitlines()]
+    last = START
+    for one in said:
+        event = Event(AuditKind(one["kind"]), one["actor"], one["detail"])
+        (entry,) = chain(last, [event], datetime.fromisoformat(one["recorded_at"]))
+        last = entry.link
+    assert f"{last}\n" == outcome.stdout
+    broken = trail.replace("service", "holiday").replace("1.2.3", "1.2.4")
+    assert (
+        "row 2 is broken"
+        in subprocess.run([sys.executable, "-c", program], input=broken, capture_output=True, text=True, check=False).stderr
+    )
