@@ -6,10 +6,10 @@ Patient names are stored nowhere; `patient_id` is, because reports are matched o
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Date, DateTime, ForeignKey, Index, Integer, MetaData, String, Text, UniqueConstraint, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -56,6 +56,7 @@ class Table(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads this name from the class
         datetime: UtcDateTime,
+        date: Date,
         dict[str, Any]: JSON,
         list[Any]: JSON,
     }
@@ -68,7 +69,8 @@ class Instance(Table):
     """One acknowledged instance. Written in the transaction that precedes the success status.
 
     `sop_instance_uid` is as sent, even if invalid (`uid_problem` then says why) and unique: it is the identity.
-    `routed_at` is null until the enqueue stage has looked at it, which makes this row that stage's queue.
+    `routed_at` is null until the enqueue stage has looked at it, which makes this row that stage's queue. So does
+    `registered_at` for the stage that knows patients, which sets `patient_identifier_id` (null: no Patient ID).
     """
 
     __tablename__ = "instances"
@@ -96,9 +98,17 @@ class Instance(Table):
     routed_at: Mapped[datetime | None]
     route_outcome: Mapped[str | None] = mapped_column(Text)
     route_detail: Mapped[str | None] = mapped_column(Text)
+    registered_at: Mapped[datetime | None]
+    patient_identifier_id: Mapped[int | None] = mapped_column(Id, index=True)
 
 
 Index("ix_instances_unrouted", Instance.id, sqlite_where=Instance.routed_at.is_(None), postgresql_where=Instance.routed_at.is_(None))
+Index(
+    "ix_instances_unregistered",
+    Instance.id,
+    sqlite_where=Instance.registered_at.is_(None),
+    postgresql_where=Instance.registered_at.is_(None),
+)
 
 
 class Conflict(Table):
@@ -342,6 +352,197 @@ class CommitmentRequest(Table):
     requested_at: Mapped[datetime]
     reported_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(Text)
+
+
+class Person(Table):
+    """One patient, whatever numbers name them. Holds nothing of the person: the numbers point here."""
+
+    __tablename__ = "people"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class PatientIdentifier(Table):
+    """One number of a patient. `origin_person_id` never changes; `person_id` follows the merges that hold now.
+
+    `authority` is the site's own name of who gave the number out, folded to lower case; `type` is a value of HL7 table
+    0203, empty for a DICOM Patient ID. `imaged_at`: since when an instance with this number is here; null while none is.
+    """
+
+    __tablename__ = "patient_identifiers"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    authority: Mapped[str] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(Text)
+    value: Mapped[str] = mapped_column(Text)
+    origin_person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"), index=True)
+    person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"), index=True)
+    imaged_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("value", "authority", "type"),)
+
+
+class PatientMerge(Table):
+    """Two patients that a message said are one (ADT^A40). Never removed: `undone_at` says that they are two again.
+
+    The people are those that the numbers had when they came (`origin_person_id`), so that merges can be undone in any order.
+    """
+
+    __tablename__ = "patient_merges"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    prior_person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"), index=True)
+    surviving_person_id: Mapped[int] = mapped_column(Id, ForeignKey("people.id"), index=True)
+    message_id: Mapped[int | None] = mapped_column(Id, ForeignKey("report_messages.id"))
+    merged_at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]
+    undone_by_message_id: Mapped[int | None] = mapped_column(Id, ForeignKey("report_messages.id"))
+
+
+class ReportMessage(Table):
+    """What came to a door for radiology reports, and what was answered: an HL7 message, a FHIR request, an SR instance, a file.
+
+    `control_id` is MSH-10, the resource's identity, the SOP Instance UID or the file's name; with `sha256` of the bytes it
+    makes sending again harmless. `path` is where the bytes lie in the store; null where they are not kept there.
+    """
+
+    __tablename__ = "report_messages"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    via: Mapped[str] = mapped_column(Text)
+    sender: Mapped[str] = mapped_column(Text)
+    control_id: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(Text)
+    verdict: Mapped[str] = mapped_column(Text)
+    acknowledgement: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
+    path: Mapped[str | None] = mapped_column(Text)
+    peer_address: Mapped[str] = mapped_column(Text)
+    times_received: Mapped[int] = mapped_column(Integer)
+    received_at: Mapped[datetime] = mapped_column(index=True)
+
+    __table_args__ = (UniqueConstraint("via", "sender", "control_id", "sha256"),)
+
+
+Index(
+    "ix_report_messages_waiting",
+    ReportMessage.id,
+    sqlite_where=ReportMessage.verdict == "waiting",
+    postgresql_where=ReportMessage.verdict == "waiting",
+)
+
+
+class RadiologyReport(Table):
+    """A report of one source as it stands now: a chain of versions. See `ptx_node.domain.radiology_report.effective`.
+
+    `parked` says why no patient is known for it yet; then `identifier_id` is null. `label_id` is the label that counts: a
+    person's before the machine's. `changed_at` is when anything that a reconciliation looks at last changed, and
+    `reconcile_needed` that none has looked since.
+    """
+
+    __tablename__ = "radiology_reports"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    source: Mapped[str] = mapped_column(Text)
+    external_id: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    version_ids: Mapped[list[Any]]
+    text_sha256: Mapped[str] = mapped_column(String(64))
+    readable: Mapped[bool]
+    examined_at: Mapped[datetime | None]
+    examined_on: Mapped[date | None] = mapped_column(index=True)
+    accession_number: Mapped[str] = mapped_column(Text, index=True)
+    study_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    modality: Mapped[str] = mapped_column(Text)
+    procedure_code: Mapped[str] = mapped_column(Text)
+    procedure_text: Mapped[str] = mapped_column(Text)
+    identifier_id: Mapped[int | None] = mapped_column(Id, ForeignKey("patient_identifiers.id"), index=True)
+    parked: Mapped[str | None] = mapped_column(Text)
+    label_id: Mapped[int | None] = mapped_column(Id)
+    reconcile_needed: Mapped[bool]
+    changed_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("source", "external_id"),)
+
+
+Index(
+    "ix_radiology_reports_unreconciled",
+    RadiologyReport.id,
+    sqlite_where=text("reconcile_needed"),
+    postgresql_where=text("reconcile_needed"),
+)
+
+
+class RadiologyReportVersion(Table):
+    """One version of a report, as sent: only ever added. `patients` is `[[authority, type, value], …]`, the site's names."""
+
+    __tablename__ = "radiology_report_versions"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    report_id: Mapped[int] = mapped_column(Id, ForeignKey("radiology_reports.id"))
+    message_id: Mapped[int | None] = mapped_column(Id, ForeignKey("report_messages.id"))
+    number: Mapped[int] = mapped_column(Integer)
+    content_sha256: Mapped[str] = mapped_column(String(64))
+    status: Mapped[str] = mapped_column(Text)
+    patients: Mapped[list[Any]]
+    issued_at: Mapped[datetime | None]
+    examined_at: Mapped[datetime | None]
+    examined_on: Mapped[date | None]
+    accession_number: Mapped[str] = mapped_column(Text)
+    study_instance_uid: Mapped[str] = mapped_column(Text)
+    modality: Mapped[str] = mapped_column(Text)
+    procedure_code: Mapped[str] = mapped_column(Text)
+    procedure_text: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    flags: Mapped[list[Any]]
+    received_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("report_id", "content_sha256"), UniqueConstraint("report_id", "number", name="uq_report_number"))
+
+
+class ParkedPatient(Table):
+    """A number for which a report waits: who comes with it un-parks the report."""
+
+    __tablename__ = "parked_patients"
+
+    report_id: Mapped[int] = mapped_column(Id, ForeignKey("radiology_reports.id"), primary_key=True)
+    identifier_id: Mapped[int] = mapped_column(Id, ForeignKey("patient_identifiers.id"), primary_key=True, index=True)
+
+
+class ReportLabelRow(Table):
+    """What a report says of a pneumothorax: by the rules (`reviewer` null) or by a person. Only ever added.
+
+    Offsets count characters of the text that `text_sha256` is of: the effective text of the chain at that moment.
+    """
+
+    __tablename__ = "report_labels"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    report_id: Mapped[int] = mapped_column(Id, ForeignKey("radiology_reports.id"), index=True)
+    version_id: Mapped[int] = mapped_column(Id, ForeignKey("radiology_report_versions.id"))
+    text_sha256: Mapped[str] = mapped_column(String(64))
+    value: Mapped[str] = mapped_column(Text)
+    laterality: Mapped[str | None] = mapped_column(Text)
+    size: Mapped[str] = mapped_column(Text)
+    depth_mm: Mapped[float | None]
+    drain: Mapped[bool]
+    sentence_start: Mapped[int | None] = mapped_column(Integer)
+    sentence_end: Mapped[int | None] = mapped_column(Integer)
+    evidence_start: Mapped[int | None] = mapped_column(Integer)
+    evidence_end: Mapped[int | None] = mapped_column(Integer)
+    rule: Mapped[str] = mapped_column(Text)
+    language: Mapped[str] = mapped_column(Text)
+    labeller: Mapped[str] = mapped_column(Text)
+    reviewer: Mapped[str | None] = mapped_column(Text)
+    note: Mapped[str | None] = mapped_column(Text)
+    needs_review: Mapped[bool]
+    review: Mapped[list[Any]]
+    decided_at: Mapped[datetime]
 
 
 class Heartbeat(Table):

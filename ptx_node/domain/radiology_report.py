@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from zoneinfo import ZoneInfo
 
 ADDENDUM_HEADING = "ADDENDUM:"
@@ -54,8 +54,21 @@ class ReportFlag(StrEnum):
     """The local time of the examination is in the hour that summer time repeats or leaves out."""
     TIME_UNREADABLE = "time_unreadable"
     """A time of the examination was given that cannot be read."""
+    END_MISSING = "end_missing"
+    """The message ended with a whole segment but without its end block: more may have been meant to come."""
     STATUS_UNKNOWN = "status_unknown"
     """The sender's status is none that is known, and was taken as preliminary."""
+
+
+class ReportParked(StrEnum):
+    """Why it is not known whose a report is: the closed list. It stays, and is looked at again when something changes."""
+
+    UNKNOWN_PATIENT = "unknown_patient"
+    """No image of any of its numbers is here yet."""
+    AMBIGUOUS_PATIENT = "ambiguous_patient"
+    """Its numbers are those of several people of whom images are here."""
+    NO_PATIENT = "no_patient"
+    """It names no number of a patient."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -68,6 +81,34 @@ class PatientIdentity:
     authority: str
     type: str
     value: str
+
+
+PATIENT_NUMBER_TYPES = frozenset({"", "MR", "PI", "PT", "PE", "IPP"})
+"""Types of HL7 table 0203 that mean "the number of the patient here", which is what a DICOM Patient ID is, without a type."""
+
+
+def same_kind(one: str, other: str) -> bool:
+    """Whether two types may name the same number: a visit or account number is never a Patient ID."""
+    return one == other or ({one, other} <= PATIENT_NUMBER_TYPES and "" in (one, other))
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The site's own names of those who give out patient numbers.
+
+    Attributes:
+        default: who gave out a number that comes without its authority, as most DICOM Patient IDs do.
+        aliases: other systems' names, folded to lower case -> the site's name.
+    """
+
+    default: str = ""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+    def own(self, identity: PatientIdentity) -> PatientIdentity:
+        """An identity as every source would have written it."""
+        name = identity.authority.strip().casefold().removeprefix("urn:oid:") or self.default.strip().casefold()
+        name = self.aliases.get(name, name).strip().casefold()
+        return PatientIdentity(storable(name), storable(identity.type.strip().upper()), storable(identity.value.strip()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""The stage that knows patients: gives each stored instance its patient, and finds the reports that waited for one.
+
+Runs after routing, beside everything else: reports come before or after the images, and meet either way. Reports that come
+as DICOM SR are put down here for the stage that reads them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from ptx_node.db import patients
+from ptx_node.db import radiology_reports as reports
+from ptx_node.db.session import begin_write
+from ptx_node.db.session import now as current_time
+from ptx_node.db.tables import Instance, PatientIdentifier
+from ptx_node.domain.radiology_report import PatientIdentity
+from ptx_node.log import get
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
+
+    from ptx_node.domain.radiology_report import Authorities
+
+log = get(__name__)
+
+
+def register_new(engine: Engine, authorities: Authorities, *, limit: int = 500) -> int:
+    """Register the patients of the oldest routed instances that are not registered yet, at most `limit`; how many instances.
+
+    Call again while it is `limit`. Two callers at once share the work.
+
+    Raises:
+        DatabaseUnavailableError: nothing was written; call again.
+    """
+    now = current_time()
+    with begin_write(engine) as session:
+        wanted = select(Instance).where(Instance.registered_at.is_(None), Instance.routed_at.is_not(None))
+        instances = session.scalars(wanted.order_by(Instance.id).limit(limit).with_for_update(skip_locked=True)).all()
+        if not instances:
+            return 0
+        named = {
+            one.id: authorities.own(PatientIdentity(one.issuer_of_patient_id, "", one.patient_id))
+            for one in instances
+            if one.patient_id.strip()
+        }
+        known = {identity: _seen(session, identity, now) for identity in sorted(set(named.values()))}
+        newly = {row.person_id for row, is_new in known.values() if is_new}
+        found = reports.place_again(session, newly, now=now) if newly else 0
+        rows = [
+            {"id": one.id, "registered_at": now, "patient_identifier_id": known[named[one.id]][0].id if one.id in named else None}
+            for one in instances
+        ]
+        session.execute(update(Instance), rows)
+    if found:
+        log.info("reports found their patient", reports=found)
+    return len(instances)
+
+
+def _seen(session: Session, identity: PatientIdentity, now: datetime) -> tuple[PatientIdentifier, bool]:
+    """The row of a number of which an image is here, and whether it is the first."""
+    (row,) = patients.register(session, [identity], now=now)
+    is_new = row.imaged_at is None
+    if is_new:
+        row.imaged_at = now
+        session.flush()
+    return row, is_new
