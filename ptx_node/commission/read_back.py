@@ -12,20 +12,21 @@ from pydicom.errors import InvalidDicomError
 
 from ptx_node.domain.delivery import Arrival, Outgoing
 from ptx_node.errors import DestinationRefusedError, DestinationUnavailableError, InputError
-from ptx_node.inbound.multipart import MultipartParser, PartBegin, PartData, parse_content_type
 from ptx_node.outbound.association import association
 from ptx_node.outbound.folder import Folder
 from ptx_node.outbound.instance_retrieve import get_instances
+from ptx_node.outbound.multipart import PartBegin, PartData
 from ptx_node.outbound.query_retrieve import FIND_CONTEXT, find_instances
 from ptx_node.outbound.storage_scu import StorageScu
 from ptx_node.outbound.stow_rs import StowRs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pydicom import Dataset
 
     from ptx_node.db.answers import Sent
+    from ptx_node.outbound.multipart import Event
 
 
 @dataclass(slots=True)
@@ -77,19 +78,16 @@ def _by_wado(destination: StowRs, sent: Sequence[Sent]) -> ReadBack:
     back = ReadBack("WADO-RS")
     for one in sent:
         path = f"/studies/{one.study_instance_uid}/series/{one.series_instance_uid}/instances/{one.sop_instance_uid}"
-        for data in _parts(*destination.retrieve(path)):
+        for data in _whole(destination.retrieve(path)):
             ds = pydicom.dcmread(BytesIO(data))
             back.datasets[str(ds.SOPInstanceUID)] = ds
     return back
 
 
-def _parts(content_type: str, body: bytes) -> list[bytes]:
+def _whole(events: Iterable[Event]) -> list[bytes]:
     """The instances of a multipart answer."""
-    if not body:
-        return []
-    parser = MultipartParser(parse_content_type(content_type).boundary)
     parts: list[bytearray] = []
-    for event in parser.feed(body):
+    for event in events:
         if isinstance(event, PartBegin):
             parts.append(bytearray())
         elif isinstance(event, PartData):

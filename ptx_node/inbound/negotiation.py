@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pydicom import uid as sop_class
 from pydicom._uid_dict import UID_dictionary
 from pydicom.uid import UID
 from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
@@ -20,6 +19,7 @@ from pynetdicom.pdu_primitives import (
 from pynetdicom.presentation import PresentationContext, negotiate_as_acceptor
 
 from ptx_node.dicom.file_meta import IMPLEMENTATION_CLASS_UID
+from ptx_node.outbound.storage_classes import STORAGE_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,28 +29,6 @@ if TYPE_CHECKING:
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
 VERIFICATION = "1.2.840.10008.1.1"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
-STORAGE_CLASSES = (
-    sop_class.ComputedRadiographyImageStorage,
-    sop_class.DigitalXRayImageStorageForPresentation,
-    sop_class.DigitalXRayImageStorageForProcessing,
-    sop_class.CTImageStorage,
-    sop_class.EnhancedCTImageStorage,
-    sop_class.LegacyConvertedEnhancedCTImageStorage,
-    sop_class.SecondaryCaptureImageStorage,
-    sop_class.MultiFrameSingleBitSecondaryCaptureImageStorage,
-    sop_class.MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
-    sop_class.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
-    sop_class.MultiFrameTrueColorSecondaryCaptureImageStorage,
-    sop_class.BasicTextSRStorage,
-    sop_class.EnhancedSRStorage,
-    sop_class.ComprehensiveSRStorage,
-    sop_class.Comprehensive3DSRStorage,
-    sop_class.ExtensibleSRStorage,
-    sop_class.ChestCADSRStorage,
-    sop_class.KeyObjectSelectionDocumentStorage,
-    sop_class.XRayRadiationDoseSRStorage,
-    sop_class.SegmentationStorage,
-)
 PREFERRED_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")
 NOT_FOR_STORAGE = ("MIME", "XML", "Papyrus", "SMPTE")
 
@@ -118,7 +96,7 @@ def check_proposal(proposal: Proposal, *, address: str, peers: Sequence[Peer], c
     if proposal.primitive.application_context_name != APPLICATION_CONTEXT:
         return Rejection(1, 1, 2, f"application context {proposal.primitive.application_context_name} is not DICOM's")
     if proposal.called_ae not in called_ae_titles:
-        return Rejection(1, 1, 7, f"called AE title {proposal.called_ae!r} is neither dicom.ae_title nor in dicom.sources")
+        return Rejection(1, 1, 7, f"called AE title {proposal.called_ae!r} is not in dicom.ae_title, retrieve_ae_title, sources")
     titles = [peer for peer in peers if peer.ae_title in ("*", proposal.calling_ae)]
     if not titles:
         return Rejection(1, 1, 3, f"calling AE title {proposal.calling_ae!r} is not in dicom.peers")

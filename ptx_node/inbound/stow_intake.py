@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ptx_node.dicom.header_scan import scan_for
-from ptx_node.dicom.identity import identifiers_from_scan
-from ptx_node.dicom.part10 import split_part10
 from ptx_node.errors import InputError
-from ptx_node.inbound.multipart import MultipartParser, PartBegin, PartData, PartEnd
-from ptx_node.pipeline.receive import ReceiveReason
+from ptx_node.outbound.multipart import MultipartParser, PartBegin, PartData, PartEnd
+from ptx_node.pipeline.part import Part
 
 if TYPE_CHECKING:
-    from ptx_node.domain.study import Identifiers, Origin
-    from ptx_node.pipeline.receive import Receipt, Receiver, Reception
-
-HEAD_BYTES = 262_144
-"""So much of a part is looked at before its bytes go to the store: File Meta Information and the UIDs lie in there."""
+    from ptx_node.domain.study import Origin
+    from ptx_node.pipeline.receive import Receipt, Receiver
 
 
 class WrongPartError(InputError):
@@ -43,9 +37,7 @@ class Intake:
         self._origin = origin
         self._study_instance_uid = study_instance_uid
         self._parser = MultipartParser(boundary)
-        self._head = bytearray()
-        self._reception: Reception | None = None
-        self._refused: Receipt | None = None
+        self._part: Part | None = None
         self.receipts: list[Receipt] = []
 
     def feed(self, chunk: bytes | bytearray) -> None:
@@ -59,10 +51,14 @@ class Intake:
             if isinstance(event, PartBegin):
                 if event.content_type not in ("", "application/dicom"):
                     raise WrongPartError(event.content_type)
+                self._part = Part(self._receiver, self._origin, study_instance_uid=self._study_instance_uid)
+            elif self._part is None:
+                continue
             elif isinstance(event, PartData):
-                self._data(event.data)
+                self._part.write(event.data)
             elif isinstance(event, PartEnd):
-                self._end()
+                self.receipts.append(self._part.finish())
+                self.abort()
 
     def close(self) -> None:
         """Say that the request is over.
@@ -74,50 +70,6 @@ class Intake:
 
     def abort(self) -> None:
         """Leave nothing behind of a part that is not complete."""
-        if self._reception is not None:
-            self._reception.abort()
-        self._reception = self._refused = None
-        self._head.clear()
-
-    def _data(self, data: bytes) -> None:
-        if self._reception is not None:
-            self._reception.write(data)
-        elif self._refused is None:
-            self._head += data
-            if len(self._head) >= HEAD_BYTES:
-                self._begin()
-
-    def _end(self) -> None:
-        if self._reception is None and self._refused is None:
-            self._begin()
-        if self._reception is not None:
-            self.receipts.append(self._reception.finish())
-        elif self._refused is not None:
-            self.receipts.append(self._refused)
-        self.abort()
-
-    def _begin(self) -> None:
-        """Decide on a part by its head: refuse it, or hand over what is there already."""
-        head = bytes(self._head)
-        self._head.clear()
-        try:
-            part = split_part10(memoryview(head))
-        except InputError as error:
-            self._refused = self._receiver.refused(self._origin, "", "", ReceiveReason.CANNOT_UNDERSTAND, error.detail)
-            return
-        seen = self._look(part.data_set, part.transfer_syntax_uid)
-        sop_class_uid = part.sop_class_uid or seen.sop_class_uid
-        sop_instance_uid = part.sop_instance_uid or seen.sop_instance_uid
-        if self._study_instance_uid and seen.study_instance_uid != self._study_instance_uid:
-            detail = f"the request is for study {self._study_instance_uid}, the instance is of {seen.study_instance_uid or 'none'}"
-            self._refused = self._receiver.refused(self._origin, sop_class_uid, sop_instance_uid, ReceiveReason.UID_MISMATCH, detail)
-            return
-        self._reception = self._receiver.begin(
-            self._origin, sop_class_uid=sop_class_uid, sop_instance_uid=sop_instance_uid, transfer_syntax_uid=part.transfer_syntax_uid
-        )
-        self._reception.write(part.data_set)
-
-    def _look(self, data_set: memoryview, transfer_syntax_uid: str) -> Identifiers:
-        scan = scan_for(transfer_syntax_uid, max_bytes=self._receiver.max_instance_bytes)
-        scan.feed(data_set)
-        return identifiers_from_scan(scan.values, transfer_syntax_uid)
+        if self._part is not None:
+            self._part.abort()
+            self._part = None

@@ -19,9 +19,9 @@ from starlette.requests import ClientDisconnect
 from ptx_node import log
 from ptx_node.dicom.identity import uid_problem
 from ptx_node.domain.study import Origin, Via
-from ptx_node.inbound.multipart import MultipartError, parse_content_type
 from ptx_node.inbound.stow_intake import Intake, WrongPartError
 from ptx_node.inbound.stow_response import encode, http_status, negotiate, response_module
+from ptx_node.outbound.multipart import MultipartError, parse_content_type
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
 from ptx_node.domain.delivery import Answer, Arrival, Proof, Verdict
 from ptx_node.errors import DestinationUnavailableError
+from ptx_node.outbound.dicomweb import DicomwebClient, as_json, first_value
 from ptx_node.outbound.statuses import verdict_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ptx_node.domain.delivery import Outgoing
-    from ptx_node.outbound.association import TlsClient
+    from ptx_node.outbound.dicomweb import DicomwebService
+    from ptx_node.outbound.multipart import Event
 
 CHUNK_BYTES = 1 << 18
-JSON = "application/dicom+json"
 REFERENCED_SOP_SEQUENCE, FAILED_SOP_SEQUENCE = "00081199", "00081198"
 REFERENCED_SOP_INSTANCE_UID, WARNING_REASON, FAILURE_REASON = "00081155", "00081196", "00081197"
 
-BUSY = (408, 425, 429, 502, 503, 504)
 ONE_MAY_SPOIL_ALL = (400, 409, 413, 415, 422, 500)
 """Answers without a word on single instances that may be owed to one of them: each is then sent by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class DicomwebService:
-    """A DICOMweb service and our credentials. `url` is the root below which `/studies` lies."""
-
-    url: str
-    bearer_token: str | None = None
-    basic: tuple[str, str] | None = None
-    timeout_s: float = 30.0
-    tls: TlsClient | None = None
-    verify_arrival: bool = True
 
 
 class StowRs:
@@ -47,16 +33,7 @@ class StowRs:
     def __init__(self, name: str, service: DicomwebService) -> None:
         self.name = name
         self.service = service
-        token = service.bearer_token
-        self._client = httpx.Client(
-            base_url=service.url.rstrip("/"),
-            headers={"Accept": JSON, **({"Authorization": f"Bearer {token}"} if token else {})},
-            auth=service.basic,
-            timeout=service.timeout_s,
-            verify=service.tls.context() if service.tls else True,
-            follow_redirects=False,
-            trust_env=False,  # results go where the settings say, through no proxy of the environment
-        )
+        self._client = DicomwebClient(service)
 
     def close(self) -> None:
         """Close the connections."""
@@ -74,7 +51,7 @@ class StowRs:
             "Content-Type": f'multipart/related; type="application/dicom"; boundary={boundary}',
             "Content-Length": str(parts.size_bytes),
         }
-        response = self._request("POST", "/studies", content=iter(parts), headers=headers)
+        response = self._client.request("POST", "/studies", content=iter(parts), headers=headers)
         spoken = _statuses(response)
         if not spoken and response.status_code in ONE_MAY_SPOIL_ALL and len(batch) > 1:
             return self._one_by_one(batch)
@@ -95,7 +72,7 @@ class StowRs:
         Raises:
             DestinationUnavailableError: it does not.
         """
-        response = self._request("GET", "/studies", params={"limit": 1})
+        response = self._client.request("GET", "/studies", params={"limit": 1})
         if response.status_code not in (200, 204):
             raise DestinationUnavailableError(f"{self.service.url} answered HTTP {response.status_code} to a query. Check its address")
         return f"{self.service.url} answers queries"
@@ -110,41 +87,26 @@ class StowRs:
             return [Proof(Arrival.UNSUPPORTED, "none", "not asked for")] * len(batch)
         return [self._find(item) for item in batch]
 
-    def retrieve(self, path: str) -> tuple[str, bytes]:
-        """What lies below this path by WADO-RS (PS3.18 10.4): Content-Type and body; empty ones where nothing does.
+    def retrieve(self, path: str) -> Iterator[Event]:
+        """What lies below this path by WADO-RS (PS3.18 10.4): the parts of the answer as they come in; none where nothing does.
 
         Raises:
-            DestinationUnavailableError: the service cannot be asked now.
+            DestinationUnavailableError: the service cannot be asked now, or ended its answer early.
+            MultipartError: the answer is not what it says it is.
         """
-        response = self._request("GET", path, headers={"Accept": 'multipart/related; type="application/dicom"'})
-        if response.status_code != httpx.codes.OK:
-            return "", b""
-        return response.headers.get("Content-Type", ""), response.content
+        return self._client.parts(path)
 
     def _find(self, item: Outgoing) -> Proof:
         path = f"/studies/{item.study_instance_uid}/series/{item.series_instance_uid}/instances"
-        response = self._request("GET", path, params={"SOPInstanceUID": item.sop_instance_uid})
+        response = self._client.request("GET", path, params={"SOPInstanceUID": item.sop_instance_uid})
         if response.status_code in (404, 204):
             return Proof(Arrival.MISSING, "qido_rs", "not found by query")
         if response.status_code != httpx.codes.OK:
             return Proof(Arrival.UNSUPPORTED, "none", f"QIDO-RS answered HTTP {response.status_code}")
-        found = {_value(one, "00080018") for one in _json(response, list)}
+        found = {first_value(one, "00080018") for one in as_json(response, list)}
         if item.sop_instance_uid in found:
             return Proof(Arrival.PROVEN, "qido_rs")
         return Proof(Arrival.MISSING, "qido_rs", "not found by query")
-
-    def _request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            response = self._client.request(method, path, **arguments)
-        except (httpx.HTTPError, OSError) as error:
-            raise DestinationUnavailableError(f"{self.service.url} does not answer: {type(error).__name__} {error}") from error
-        if response.status_code in (401, 403):
-            raise DestinationUnavailableError(f"{self.service.url} does not accept our credentials: HTTP {response.status_code}")
-        if response.status_code in BUSY or response.is_redirect or (method == "POST" and response.status_code in (404, 405)):
-            raise DestinationUnavailableError(
-                f"{self.service.url} does not take instances now: HTTP {response.status_code}. Check its address"
-            )
-        return response
 
 
 class _Parts:
@@ -170,11 +132,11 @@ class _Parts:
 def _statuses(response: httpx.Response) -> dict[str, int]:
     """SOP Instance UID -> storage status, from the answer's sequences (PS3.18 I.2.2)."""
     statuses: dict[str, int] = {}
-    body = _json(response, dict)
+    body = as_json(response, dict)
     for sequence, reason, default in ((REFERENCED_SOP_SEQUENCE, WARNING_REASON, 0x0000), (FAILED_SOP_SEQUENCE, FAILURE_REASON, 0x0110)):
         for item in body.get(sequence, {}).get("Value", ()):
-            code = _value(item, reason)
-            statuses[str(_value(item, REFERENCED_SOP_INSTANCE_UID))] = default if code is None else int(code)
+            code = first_value(item, reason)
+            statuses[str(first_value(item, REFERENCED_SOP_INSTANCE_UID))] = default if code is None else int(code)
     return statuses
 
 
@@ -190,17 +152,3 @@ def _answer(response: httpx.Response, status: int | None) -> Answer:
         return Answer(Verdict.WARNING, "HTTP 202", "the answer does not say what became of this instance")
     verdict = Verdict.UNAVAILABLE if code >= httpx.codes.INTERNAL_SERVER_ERROR or code == httpx.codes.CONFLICT else Verdict.REFUSED
     return Answer(verdict, f"HTTP {code}", response.text[:200])
-
-
-def _json(response: httpx.Response, kind: type[Any]) -> Any:
-    """The body as JSON of that kind, else empty: services answer errors with pages and texts."""
-    try:
-        body = json.loads(response.content)
-    except ValueError:
-        return kind()
-    return body if isinstance(body, kind) else kind()
-
-
-def _value(item: Mapping[str, Any], tag: str) -> Any:
-    values = item.get(tag, {}).get("Value") or [None]
-    return values[0]

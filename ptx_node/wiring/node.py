@@ -14,9 +14,10 @@ from ptx_node.domain.audit import canonical_json, digest
 from ptx_node.domain.routing import parse_rules
 from ptx_node.errors import ConfigurationError, PtxError
 from ptx_node.outbound.association import DimsePeer, TlsClient
+from ptx_node.outbound.dicomweb import DicomwebService
 from ptx_node.outbound.folder import Folder
 from ptx_node.outbound.storage_scu import Commitment, StorageScu
-from ptx_node.outbound.stow_rs import DicomwebService, StowRs
+from ptx_node.outbound.stow_rs import StowRs
 from ptx_node.pipeline.deliver import Policy
 from ptx_node.pipeline.store import FileStore
 from ptx_node.settings import DicomwebDestination, DimseDestination, FolderDestination

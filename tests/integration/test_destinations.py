@@ -26,10 +26,11 @@ from sqlalchemy import Engine
 from ptx_node.domain.delivery import Arrival, Outgoing, Proof, Verdict
 from ptx_node.errors import ConfigurationError, DestinationUnavailableError
 from ptx_node.outbound.association import DimsePeer, TlsClient
+from ptx_node.outbound.dicomweb import DicomwebService
 from ptx_node.outbound.folder import Folder
 from ptx_node.outbound.storage_commitment import read_report
 from ptx_node.outbound.storage_scu import Commitment, StorageScu
-from ptx_node.outbound.stow_rs import DicomwebService, StowRs
+from ptx_node.outbound.stow_rs import StowRs
 from ptx_node.pipeline.deliver import Policy, deliver_due
 from ptx_node.pipeline.prove import prove_due, record_commitment_report
 from ptx_node.simulator.pacs import Pacs, running_pacs

@@ -29,7 +29,8 @@ from ptx_node.db.tables import Instance, Refusal, Table
 from ptx_node.domain.delivery import Verdict
 from ptx_node.inbound.stow_rs import StowDoor, create_app, server
 from ptx_node.outbound.association import TlsClient
-from ptx_node.outbound.stow_rs import DicomwebService, StowRs
+from ptx_node.outbound.dicomweb import DicomwebService
+from ptx_node.outbound.stow_rs import StowRs
 from ptx_node.pipeline.receive import Receiver
 from ptx_node.pipeline.store import FileStore
 from ptx_node.simulator.processes import free_port, port_answers, wait_until

@@ -14,8 +14,9 @@ from ptx_node.dicom.file_meta import IMPLEMENTATION_CLASS_UID
 from ptx_node.domain.eligibility import TRANSFER_SYNTAXES
 from ptx_node.inbound import commitment_scp
 from ptx_node.inbound.association import SOP_CLASS_NOT_SUPPORTED, UNRECOGNISED_OPERATION
-from ptx_node.inbound.negotiation import STORAGE_CLASSES, transfer_syntaxes
+from ptx_node.inbound.negotiation import transfer_syntaxes
 from ptx_node.outbound.statuses import REFUSALS, RETRIES, WARNINGS
+from ptx_node.outbound.storage_classes import STORAGE_CLASSES
 from ptx_node.pipeline import commitment
 from ptx_node.pipeline.receive import Status
 

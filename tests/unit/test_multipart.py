@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ptx_node.inbound.multipart import MultipartError, MultipartParser, PartBegin, PartData, parse_content_type
+from ptx_node.outbound.multipart import MultipartError, MultipartParser, PartBegin, PartData, parse_content_type
 
 BOUNDARY = "b0und-ary"
 
