@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import psutil
 import redis
 from sqlalchemy import func, select
 
+from ptx_node.db import audit
 from ptx_node.db.session import begin_read
 from ptx_node.db.tables import CommitmentRequest, Conflict, Delivery, FindingRow, Instance, Job, Result
 from ptx_node.errors import PtxError
@@ -275,6 +277,7 @@ def check(given: Hospital, senders: list[Sender]) -> dict[str, int]:
     assert {uid for uid, job in jobs.items() if job["state"] == "not_eligible"} == lateral
     assert {uid for uid, job in jobs.items() if job["state"] == "done"} == sent.keys() - lateral
     assert_one_set_of_results_each(given, len(sent) - len(lateral))
+    assert_the_audit_trail_tells_it(node, sent.keys())
     with begin_read(node.engine) as session:
         leases = session.scalar(select(func.count()).select_from(Job).where(Job.lease_owner.is_not(None))) or 0
         leases += session.scalar(select(func.count()).select_from(Delivery).where(Delivery.lease_owner.is_not(None))) or 0
@@ -309,6 +312,21 @@ def assert_one_set_of_results_each(given: Hospital, eligible: int) -> None:
     in_pacs = [tags["SOPInstanceUID"] for tags in given.pacs.instances()]
     assert sorted(in_pacs) == sorted(one.sop_instance_uid for one in results)
     assert files_below(given.node.store / "results") == {one.path for one in results}
+
+
+def assert_the_audit_trail_tells_it(node: Node, sent: Iterable[str]) -> None:
+    """The chain is whole; each instance was stored once, each result is an inference's, each delivery's proof is there."""
+    with begin_read(node.engine) as session:
+        assert audit.verify(session).broken is None
+        events = [json.loads(one.body) for one in audit.entries(session)]
+        results = session.scalars(select(Result)).all()
+    told = {kind: [one["detail"] for one in events if one["kind"] == kind] for kind in ("receipt", "inference", "delivery")}
+    stored = Counter(one["sop_instance_uid"] for one in told["receipt"] if one["outcome"] == "stored")
+    assert stored == Counter(dict.fromkeys(sent, 1))
+    outputs = {(output["sop_instance_uid"], output["sha256"]) for one in told["inference"] for output in one.get("outputs", ())}
+    assert {(one.sop_instance_uid, one.sha256) for one in results} <= outputs
+    committed = {one["sop_instance_uid"] for one in told["delivery"] if one["state"] == "committed"}
+    assert committed == {one.sop_instance_uid for one in results}
 
 
 def files_below(folder: Path) -> set[str]:

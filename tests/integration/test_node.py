@@ -14,9 +14,12 @@ import pydicom
 import pytest
 from pydicom.uid import generate_uid
 
+from ptx_node.dicom.pixels import read_radiograph
+from ptx_node.domain.audit import pixel_sha256
 from ptx_node.simulator.modality import all_taken, send_files
 from ptx_node.simulator.pacs import Pacs, running_pacs
 from ptx_node.simulator.processes import free_ports, wait_until
+from ptx_node.wiring.node import settings_sha256
 from tests.factories import Place, as_file, cr, ct_series, dx
 from tests.node import CT, CXR, Node, data_set_bytes, dcmsend, dicomweb_destination, dimse_destination, stow
 
@@ -128,6 +131,27 @@ def test_a_ct_series_comes_back_by_stow_rs_and_is_found_again_by_qido_rs(hospita
     wait_for_proof(node, study, "qido_rs")
     assert set(held(pacs, study)) == {SEG, SR}
     assert len(node.wait_for_jobs([study])[study]["findings"]) == 1
+
+
+def test_the_audit_trail_tells_the_way_of_an_image_through_the_whole_node(hospital: tuple[Node, Pacs], tmp_path: Path) -> None:
+    node, _ = hospital
+    ds = dx(Place(study=111))
+    assert dcmsend(node.port, *write(tmp_path, ds)).returncode == 0
+    wait_for_proof(node, ds.StudyInstanceUID, "storage_commitment")
+    assert node.ptx("audit", "verify")["intact"]
+    events = sorted(node.ptx("audit", "list", "--limit", "1000"), key=lambda one: int(one["sequence"]))
+    received = next(one for one in events if one["detail"].get("sop_instance_uid") == ds.SOPInstanceUID)
+    assert (received["kind"], received["actor"]) == ("receipt", "peer MODALITY@127.0.0.1")
+    inferred = next(one for one in events if one["detail"].get("sop_instance_uids") == [ds.SOPInstanceUID])
+    detail = inferred["detail"]
+    assert detail["pixel_sha256"] == pixel_sha256(read_radiograph(node.store / node.instances()[ds.SOPInstanceUID].path))
+    assert detail["settings_sha256"] == settings_sha256(node.loaded)
+    assert all(detail["timings_ms"][step] > 0 for step in ("decode", "forward", "encode"))
+    outputs = {one["sop_instance_uid"] for one in detail["outputs"]}
+    assert len(outputs) == 2
+    delivered = [one for one in events if one["detail"].get("sop_instance_uid") in outputs]
+    assert {(one["detail"]["step"], one["detail"]["state"]) for one in delivered} == {("answered", "accepted"), ("proof", "committed")}
+    assert received["sequence"] < inferred["sequence"] < min(one["sequence"] for one in delivered)
 
 
 def test_what_the_pacs_routes_is_answered_once_and_no_result_comes_round_again(hospital: tuple[Node, Pacs], tmp_path: Path) -> None:
