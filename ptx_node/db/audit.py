@@ -27,7 +27,11 @@ LOCK_KEY = 0x70747861
 BATCH = 2000
 """Rows read at once."""
 
+HELD_S = 30
+"""A process that falls silent with PostgreSQL's lock in its hands (its machine is gone, or stopped) loses it after so long."""
+
 _NOTED = "audit"
+_LOCK = f"SELECT pg_advisory_xact_lock({LOCK_KEY}), set_config('idle_in_transaction_session_timeout', '{HELD_S}s', true)"
 _LAST = "SELECT sequence, sha256 FROM audit_events ORDER BY sequence DESC LIMIT 1"
 _INSERT = "INSERT INTO audit_events (sequence, recorded_at, kind, body, sha256) VALUES ({0}, {0}, {0}, {0}, {0})"
 
@@ -81,7 +85,7 @@ def append(connection: Connection, events: Sequence[Event]) -> Link:
     """
     sqlite = connection.dialect.name == "sqlite"
     if not sqlite:
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK_KEY})")
+        connection.exec_driver_sql(_LOCK)
     found = connection.exec_driver_sql(_LAST).first()
     moment = datetime.now(UTC)
     added = chain(Link(*found) if found else START, events, moment)
@@ -103,13 +107,11 @@ def segment(session: Session, since: datetime | None, until: datetime | None) ->
 
     Clocks may be set back, so that a row of another time may lie within: the stretch has no gap, and stays a chain.
     """
-    wanted = select(func.min(AuditEvent.sequence), func.max(AuditEvent.sequence))
-    if since is not None:
-        wanted = wanted.where(AuditEvent.recorded_at >= since)
-    if until is not None:
-        wanted = wanted.where(AuditEvent.recorded_at < until)
-    first, last = session.execute(wanted).one()
-    return Segment(first, last) if first else None
+    within = [AuditEvent.recorded_at >= since] if since else []
+    within += [AuditEvent.recorded_at < until] if until else []
+    first = session.scalar(select(func.min(AuditEvent.sequence)).where(*within))  # both at once would read the whole table on SQLite
+    last = session.scalar(select(func.max(AuditEvent.sequence)).where(*within))
+    return Segment(first, last) if first and last else None
 
 
 def entries(session: Session, part: Segment | None = None, *, kinds: Collection[str] = ()) -> Iterator[Entry]:

@@ -145,6 +145,17 @@ def test_postgresql_refuses_truncate_and_a_session_that_silences_triggers(engine
     assert 2 == verify(engine).rows
 
 
+def test_a_process_that_falls_silent_does_not_hold_the_chain_for_ever(engine: Engine) -> None:
+    """PostgreSQL ends its session, and only that transaction has such a limit."""
+    if engine.dialect.name == "sqlite":
+        pytest.skip("SQLite's lock ends with the process")
+    with engine.connect() as connection:
+        with connection.begin():
+            audit.append(connection, some(1))
+            assert f"{audit.HELD_S}s" == connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
+        assert "0" == connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
+
+
 def test_sqlite_refuses_to_replace_a_row_and_to_leave_a_gap(sqlite_engine: Engine) -> None:
     """INSERT OR REPLACE takes a row away without a DELETE."""
     write(sqlite_engine, some(2))
