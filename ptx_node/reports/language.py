@@ -1,0 +1,40 @@
+"""English or French, told by the small words that no report of either does without."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ptx_node.reports.text import Folded
+
+ENGLISH = frozenset((
+    "and", "are", "at", "be", "been", "cannot", "chest", "clear", "ct", "decreasing", "effusion", "either", "evidence", "findings",
+    "for", "has", "have", "head", "heart", "history", "in", "increasing", "interval", "is", "knee", "known", "large", "left",
+    "line", "liver", "lung", "lungs", "moderate", "mri", "negative", "new", "no", "normal", "not", "of", "on", "or", "out",
+    "possible", "post", "previously", "prior", "resolved", "right", "rule", "seen", "since", "small", "space", "stable", "the",
+    "there", "tiny", "to", "tube", "ultrasound", "unchanged", "versus", "vs", "was", "were", "which", "with", "without",
+))  # fmt: skip
+FRENCH = frozenset((
+    "absence", "apparition", "au", "aucun", "aucune", "aux", "avec", "ce", "cerebral", "ces", "conclusion", "connu", "d", "dans",
+    "de", "decollement", "des", "disparition", "doute", "droit", "droite", "droites", "droits", "du", "echographie", "elimine",
+    "en", "epanchement", "est", "et", "exclu", "foie", "gauche", "gauches", "gazeuse", "gazeux", "genou", "il", "inchange", "irm",
+    "l", "la", "lame", "le", "les", "minime", "minimes", "n", "ne", "ni", "non", "on", "par", "pas", "persistance", "petit",
+    "petite", "petits", "pleurale", "pleurales", "plevre", "pno", "poumon", "poumons", "presence", "quelques", "recidive",
+    "regression", "residuel", "resolu", "resultats", "sans", "scanner", "sont", "stabilite", "sur", "suspicion", "tdm", "un", "une",
+    "visible",
+))  # fmt: skip
+WORD = re.compile(r"[a-z]+")
+READ = 4000
+"""So many characters are enough."""
+
+
+FRENCH_LETTERS = re.compile("[éèêàâçîôùœÉÈÊÀÇ]| [:;?!]|\u00a0[:;?!]")
+"""Accents, and the space that French puts before these marks."""
+
+
+def language_of(folded: Folded) -> str:
+    """One of "en" and "fr"; English where nothing tells."""
+    words = WORD.findall(folded.text, 0, READ)
+    french = sum(word in FRENCH for word in words) + len(FRENCH_LETTERS.findall(folded.source, 0, READ))
+    return "fr" if french > sum(word in ENGLISH for word in words) else "en"
