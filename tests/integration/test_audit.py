@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from ptx_node.db.audit import Segment, Verdict
 from ptx_node.db.session import begin_read, begin_write, now, open_engine
 from ptx_node.db.tables import AuditEvent, DestinationState, Instance
 from ptx_node.domain.audit import NODE, START, AuditKind, Broken, Entry, Event, Link, canonical_json, chain
+from tests.conftest import PostgresServer
 
 COLUMNS = "sequence, recorded_at, kind, body, sha256"
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,9 +136,17 @@ def test_the_database_refuses_to_change_or_remove_a_row(database_url: str, state
     engine.dispose()
 
 
-def test_postgresql_refuses_truncate_and_a_session_that_silences_triggers(engine: Engine) -> None:
-    if engine.dialect.name == "sqlite":
-        pytest.skip("SQLite has neither")
+@pytest.fixture
+def postgres_engine(postgres: PostgresServer) -> Iterator[Engine]:
+    """A database with every table, on PostgreSQL only."""
+    engine = open_engine(postgres.new_database("audit"))
+    AuditEvent.metadata.create_all(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_postgresql_refuses_truncate_and_a_session_that_silences_triggers(postgres_engine: Engine) -> None:
+    engine = postgres_engine
     write(engine, some(2))
     for statement in ("TRUNCATE audit_events", "SET session_replication_role = replica; DELETE FROM audit_events"):
         with pytest.raises(IntegrityError, match="append-only"):
@@ -145,11 +154,9 @@ def test_postgresql_refuses_truncate_and_a_session_that_silences_triggers(engine
     assert 2 == verify(engine).rows
 
 
-def test_a_process_that_falls_silent_does_not_hold_the_chain_for_ever(engine: Engine) -> None:
+def test_a_process_that_falls_silent_does_not_hold_the_chain_for_ever(postgres_engine: Engine) -> None:
     """PostgreSQL ends its session, and only that transaction has such a limit."""
-    if engine.dialect.name == "sqlite":
-        pytest.skip("SQLite's lock ends with the process")
-    with engine.connect() as connection:
+    with postgres_engine.connect() as connection:
         with connection.begin():
             audit.append(connection, some(1))
             assert f"{audit.HELD_S}s" == connection.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar()
