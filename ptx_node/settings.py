@@ -21,6 +21,17 @@ AeTitle = Annotated[str, Field(min_length=1, max_length=16, pattern=r"^[\x21-\x5
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
+def known_zone(name: str) -> str:
+    """A name of a time zone, if it is one.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if name != "UTC" and name not in available_timezones():
+        raise ValueError(f"{name!r} is not an IANA time zone, such as Europe/Paris")
+    return name
+
+
 class Group(BaseModel):
     """A frozen table of `ptx.toml`; an unknown key is an error, not a silence."""
 
@@ -49,9 +60,7 @@ class NodeSettings(Group):
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        if name != "UTC" and name not in available_timezones():
-            raise ValueError(f"{name!r} is not an IANA time zone, such as Europe/Paris")
-        return name
+        return known_zone(name)
 
 
 class DatabaseSettings(Group):
@@ -109,6 +118,76 @@ class StowSettings(Group):
     bearer_tokens: tuple[SecretStr, ...] = ()
     max_request_bytes: int = Field(default=2_000_000_000, ge=1)
     tls: TlsFiles = TlsFiles()
+
+
+Place = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}(\[[^\]]+\])?-\d{1,3}(\.\d{1,2}){0,2}$")]
+"""A place in an HL7 message: `OBR-18`, `PID-3.4`, `OBX[113014]-5`."""
+
+
+class Hl7Fields(Group):
+    """Where a sender puts what; of several places the first that holds something counts."""
+
+    report: tuple[Place, ...] = ("OBR-3", "OBR-18", "ORC-3", "OBR-2", "ORC-2")
+    accession: tuple[Place, ...] = ("OBR-18", "OBR-3", "ORC-3", "ORC-2")
+    study_uid: tuple[Place, ...] = ("ZDS-1", "OBX[113014]-5")
+    examined_at: tuple[Place, ...] = ("OBR-7",)
+    issued_at: tuple[Place, ...] = ("OBR-22",)
+    modality: tuple[Place, ...] = ("OBR-24",)
+    procedure: tuple[Place, ...] = ("OBR-4",)
+    procedure_text: tuple[Place, ...] = ("OBR-4.2",)
+    status: tuple[Place, ...] = ("OBR-25",)
+
+
+class Hl7Sender(Group):
+    """A system that may send reports. `*` allows any application, facility or address."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    application: str = "*"
+    facility: str = "*"
+    addresses: tuple[str, ...] = ("*",)
+    charset: str = Field(default="", description="where MSH-18 names none that fits, such as 8859/1")
+    time_zone: str = Field(default="", description="IANA zone of its clock; empty: the site's")
+    authority: str = Field(default="", description="who gives out patient numbers that come without their authority")
+    processing_ids: tuple[str, ...] = ("P",)
+    statuses: dict[str, Literal["preliminary", "final", "corrected", "addendum", "withdrawn"]] = Field(default_factory=dict)
+    fields: Hl7Fields = Hl7Fields()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        return known_zone(name) if name else name
+
+
+class Hl7Settings(Group):
+    """The HL7 door (MLLP) for radiology reports; closed unless enabled. Nobody is accepted who is not among the senders."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Port = 2575
+    senders: tuple[Hl7Sender, ...] = ()
+    max_message_bytes: int = Field(default=32_000_000, ge=1000)
+    max_connections: int = Field(default=50, ge=1)
+    message_timeout_s: float = Field(default=30.0, gt=0, description="a message that has begun must end within")
+    tls: TlsFiles = TlsFiles()
+
+
+class FhirSettings(Group):
+    """The FHIR door for DiagnosticReport; closed unless enabled. A request needs a bearer token or a client certificate."""
+
+    enabled: bool = False
+    host: str = "127.0.0.1"
+    port: Port = 8043
+    source: str = "fhir"
+    bearer_tokens: tuple[SecretStr, ...] = ()
+    max_request_bytes: int = Field(default=32_000_000, ge=1)
+    tls: TlsFiles = TlsFiles()
+
+
+class PatientSettings(Group):
+    """How other systems' names of those who give out patient numbers become the site's."""
+
+    default_authority: str = Field(default="", description="of a number that names none, as most DICOM Patient IDs")
+    authorities: dict[str, str] = Field(default_factory=dict, description="another system's name -> the site's")
 
 
 class WorkerSettings(Group):
@@ -187,6 +266,9 @@ class Settings(BaseSettings):
     broker: BrokerSettings = BrokerSettings()
     dicom: DicomSettings = DicomSettings()
     stow: StowSettings = StowSettings()
+    hl7: Hl7Settings = Hl7Settings()
+    fhir: FhirSettings = FhirSettings()
+    patients: PatientSettings = PatientSettings()
     worker: WorkerSettings = WorkerSettings()
     models: dict[str, Path] = Field(default_factory=dict, description="model name -> MONAI Bundle folder; empty: those that ship")
     destinations: tuple[Destination, ...] = ()

@@ -10,7 +10,23 @@ import typer
 import typer.exceptions
 
 from ptx_node import __version__
-from ptx_node.cli import audit, commission, database, demo, doctor, init, lists, models, predict, reports, roles, rules, send, simulate
+from ptx_node.cli import (
+    audit,
+    commission,
+    database,
+    demo,
+    doctor,
+    init,
+    lists,
+    models,
+    predict,
+    report_import,
+    reports,
+    roles,
+    rules,
+    send,
+    simulate,
+)
 from ptx_node.errors import PtxError
 
 if TYPE_CHECKING:
@@ -36,6 +52,7 @@ def root(*, version: Annotated[bool, typer.Option("--version", help="Print the v
 for module in (init, roles, demo, simulate, commission, send, predict, lists, models, doctor):
     module.register(app)
 app.add_typer(rules.app, name="rules", help="Check the routing rules, or explain what they do with an instance.")
+report_import.register(reports.app)
 app.add_typer(reports.app, name="reports", help="Radiology reports: what they say of a pneumothorax.")
 app.add_typer(database.app, name="db", help="The database's schema.")
 app.add_typer(audit.app, name="audit", help="The audit trail: verify its chain of hashes, list its events.")

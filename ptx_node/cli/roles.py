@@ -24,6 +24,8 @@ class Door(StrEnum):
     ALL = "all"
     DIMSE = "dimse"
     STOW = "stow"
+    HL7 = "hl7"
+    FHIR = "fhir"
 
 
 def register(app: typer.Typer) -> None:
@@ -45,7 +47,7 @@ def receive(
     config: ConfigOption = None,
     door: Annotated[Door, typer.Option(help="One door only, in this process.")] = Door.ALL,
 ) -> None:
-    """Run the doors: the Storage SCP, and STOW-RS where it is enabled."""
+    """Run the doors: the Storage SCP, and STOW-RS, HL7 and FHIR where they are enabled."""
     from ptx_node.wiring import doors  # noqa: PLC0415
 
     raise typer.Exit(doors.receive(load_settings(config), door))

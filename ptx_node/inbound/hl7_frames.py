@@ -1,7 +1,7 @@
 """MLLP (HL7 v2.x Minimal Lower Layer Protocol) over any bytes: finds messages in a stream, whatever lies around them.
 
 Tolerated: several messages in a packet, one in many, bytes between frames, a missing start block, a missing carriage
-return after the end block, and a missing end block where the last segment is complete. Never more in memory than one
+return after the end block, and a missing end block where the last segment is complete (which is said). Never more in memory than one
 message of the allowed size.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 START, END, RETURN = 0x0B, 0x1C, 0x0D
-_SEGMENT_ENDS = b"\r\n"
+_SEGMENT_ENDS = (b"\r", b"\n")
 _UNFRAMED = b"MSH"
 
 
@@ -20,6 +20,9 @@ class Wrong(StrEnum):
 
     TOO_LARGE = "too_large"
     CUT_OFF = "cut_off"
+    """It breaks off inside a segment."""
+    UNENDED = "unended"
+    """Its last segment is complete, but no end block came: it may be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,11 @@ class FrameReader:
     def inside(self) -> bool:
         """Whether a message has begun and not ended."""
         return self._inside
+
+    @property
+    def at_segment_end(self) -> bool:
+        """Whether what there is of a message ends with a whole segment."""
+        return self._pending[-1:] in _SEGMENT_ENDS
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take the next bytes; returns the messages that they complete."""
@@ -111,6 +119,6 @@ class FrameReader:
         self._inside = False
         if self._overflown:
             return Frame(content, Wrong.TOO_LARGE)
-        if ended or content[-1:] in (b"\r", b"\n"):
+        if ended:
             return Frame(content)
-        return Frame(content, Wrong.CUT_OFF)
+        return Frame(content, Wrong.UNENDED if content[-1:] in _SEGMENT_ENDS else Wrong.CUT_OFF)

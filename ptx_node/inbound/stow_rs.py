@@ -6,7 +6,6 @@ Closed by default: without a bearer token of ours, or client certificates demand
 from __future__ import annotations
 
 import asyncio
-import hmac
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from ptx_node import log
 from ptx_node.dicom.identity import uid_problem
 from ptx_node.domain.study import Origin, Via
+from ptx_node.inbound.bearer import may_enter
 from ptx_node.inbound.stow_intake import Intake, WrongPartError
 from ptx_node.inbound.stow_response import encode, http_status, negotiate, response_module
 from ptx_node.outbound.multipart import MultipartError, parse_content_type
@@ -60,7 +60,7 @@ def create_app(receiver: Receiver, door: StowDoor) -> FastAPI:
     app = FastAPI(title="ptx-node", docs_url=None, redoc_url=None, openapi_url=None)
 
     async def authorised(request: Request) -> None:
-        if not _may_enter(request.headers.get("authorization", ""), door):
+        if not may_enter(request.headers.get("authorization", ""), door.bearer_tokens, client_certificates=door.client_certificates):
             logger.warning("stow request without a valid token", peer_address=_address(request))
             raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
 
@@ -98,15 +98,6 @@ def server(
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return uvicorn.Server(config)
-
-
-def _may_enter(authorization: str, door: StowDoor) -> bool:
-    """Compare with every token in constant time; with none configured nobody enters, unless TLS has looked already."""
-    if door.client_certificates:
-        return True
-    scheme, _, given = authorization.partition(" ")
-    matches = [hmac.compare_digest(given.strip().encode(), token.encode()) for token in door.bearer_tokens if token]
-    return scheme.lower() == "bearer" and any(matches)
 
 
 async def _store(receiver: Receiver, door: StowDoor, request: Request, study_instance_uid: str) -> Response:

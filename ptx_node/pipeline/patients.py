@@ -6,7 +6,7 @@ as DICOM SR are put down here for the stage that reads them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, update
 
@@ -15,8 +15,10 @@ from ptx_node.db import radiology_reports as reports
 from ptx_node.db.session import begin_write
 from ptx_node.db.session import now as current_time
 from ptx_node.db.tables import Instance, PatientIdentifier
-from ptx_node.domain.radiology_report import PatientIdentity
+from ptx_node.dicom.report_text import SOP_CLASSES
+from ptx_node.domain.radiology_report import PatientIdentity, ReportVia
 from ptx_node.log import get
+from ptx_node.pipeline.report_intake import Verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
     from ptx_node.domain.radiology_report import Authorities
+
+OWN_RESULT = "own_result"
+"""`RouteOutcome.OWN_RESULT`: what the node wrote itself is no radiologist's report."""
 
 log = get(__name__)
 
@@ -56,9 +61,30 @@ def register_new(engine: Engine, authorities: Authorities, *, limit: int = 500) 
             for one in instances
         ]
         session.execute(update(Instance), rows)
+        for one in instances:
+            if one.sop_class_uid in SOP_CLASSES and one.route_outcome != OWN_RESULT:
+                reports.record_message(session, _waiting(one, now))
     if found:
         log.info("reports found their patient", reports=found)
     return len(instances)
+
+
+def _waiting(instance: Instance, now: datetime) -> dict[str, Any]:
+    """A structured report that somebody else wrote, put down for the stage that reads it."""
+    return {
+        "via": str(ReportVia.DICOM_SR),
+        "sender": instance.calling_ae or instance.source,
+        "control_id": instance.sop_instance_uid,
+        "sha256": instance.sha256,
+        "kind": instance.sop_class_uid,
+        "verdict": str(Verdict.WAITING),
+        "acknowledgement": "",
+        "reason": None,
+        "detail": None,
+        "path": instance.path,
+        "peer_address": instance.peer_address,
+        "received_at": now,
+    }
 
 
 def _seen(session: Session, identity: PatientIdentity, now: datetime) -> tuple[PatientIdentifier, bool]:

@@ -152,10 +152,27 @@ class ReportIntake:
         now = current_time()
         with begin_write(self._engine) as session:
             message_id = self._record(session, arrival, Verdict.ACCEPTED, acknowledgement, detail=detail or None)
-            return self.take_in(session, versions, message_id=message_id, now=now)
+            return self._take_in(session, versions, message_id=message_id, now=now)
 
-    def take_in(self, session: Session, versions: Sequence[ReportVersion], *, message_id: int | None, now: datetime) -> list[Taken]:
-        """`take` within the caller's transaction, for several messages or rows at once."""
+    def begin(self, arrival: Arrival) -> int:
+        """Write down that a file of many reports is taken in; the number for `take_more`.
+
+        Raises:
+            DatabaseUnavailableError: nothing was written; a retry may help.
+        """
+        with begin_write(self._engine) as session:
+            return self._record(session, arrival, Verdict.ACCEPTED, "")
+
+    def take_more(self, message_id: int, versions: Sequence[ReportVersion]) -> list[Taken]:
+        """Take some of the reports of a file, in a transaction of their own; in the order given.
+
+        Raises:
+            DatabaseUnavailableError: none of them was written; the file may be taken in again.
+        """
+        with begin_write(self._engine) as session:
+            return self._take_in(session, versions, message_id=message_id, now=current_time())
+
+    def _take_in(self, session: Session, versions: Sequence[ReportVersion], *, message_id: int, now: datetime) -> list[Taken]:
         ours = [replace(one, patients=tuple(self._identities(one.patients))) for one in versions]
         for identities in sorted({one.patients for one in ours}):  # in one order everywhere, so that two doors never wait for each other
             patients.register(session, identities, now=now)

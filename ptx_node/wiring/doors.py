@@ -1,4 +1,4 @@
-"""The doors of the node: the Storage SCP, and STOW-RS where it is enabled. Neither loads torch or decodes pixels."""
+"""The doors of the node: the Storage SCP, and STOW-RS, HL7 and FHIR where they are enabled. None loads torch or decodes pixels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ptx_node.inbound.commitment_scp import DurableCommitmentScp
 from ptx_node.inbound.stow_rs import StowDoor, create_app, server
 from ptx_node.log import get
 from ptx_node.pipeline.receive import Receiver
+from ptx_node.wiring import reports
 from ptx_node.wiring.node import broker_url, make_logs, open_database, open_store, process_environment, stop_on_signals, tls_paths
 from ptx_node.worker.app import make_app
 from ptx_node.worker.doorbell import Doorbell
@@ -39,17 +40,27 @@ def make_receiver(settings: Settings) -> Receiver:
     )
 
 
+def open_doors(settings: Settings) -> list[str]:
+    """The names of the doors that the settings open."""
+    return [
+        "dimse",
+        *(["stow"] if settings.stow.enabled else []),
+        *(["hl7"] if settings.hl7.enabled else []),
+        *(["fhir"] if settings.fhir.enabled else []),
+    ]
+
+
 def receive(settings: Settings, door: str) -> int:
-    """Open one door in this process (`dimse` or `stow`), or `all`: one process a door, kept alive; the exit code."""
-    if door == "stow":
-        return receive_stow(settings)
-    if door == "dimse" or not settings.stow.enabled:
+    """Open one door in this process (`dimse`, `stow`, `hl7`, `fhir`), or `all`: one process a door, kept alive; the exit code."""
+    one_door = {"dimse": receive_dimse, "stow": receive_stow, "hl7": reports.receive_hl7, "fhir": reports.receive_fhir}
+    if door in one_door:
+        return one_door[door](settings)
+    names = open_doors(settings)
+    if names == ["dimse"]:
         return receive_dimse(settings)
     env = process_environment(settings)
     logs = make_logs(settings)
-    doors = [
-        Child(f"receive-{name}", role_command("receive", "--door", name), env, logs / f"receive-{name}.log") for name in ("dimse", "stow")
-    ]
+    doors = [Child(f"receive-{name}", role_command("receive", "--door", name), env, logs / f"receive-{name}.log") for name in names]
     with stop_on_signals() as stop:
         supervise(doors, stop)
     return 0

@@ -16,6 +16,7 @@ from ptx_node.outbound.commitment_report import CommitmentReporter
 from ptx_node.pipeline import enqueue
 from ptx_node.pipeline.commitment import report_commitments
 from ptx_node.pipeline.sweep import OLD_S, sweep_store
+from ptx_node.wiring.doors import open_doors
 from ptx_node.wiring.node import (
     broker_file,
     broker_url,
@@ -27,6 +28,7 @@ from ptx_node.wiring.node import (
     open_store,
     process_environment,
 )
+from ptx_node.wiring.reports import find_patients
 from ptx_node.wiring.stages import FlowStages, InferStages
 from ptx_node.worker import schedule as sweeper
 from ptx_node.worker.app import FLOW, INFER, make_app, work
@@ -83,6 +85,7 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
     # Beside the sweeper and not in it: neither a silent peer nor a large store may hold up the others' work.
     beside = (
         ("commitment reports", lambda: report_commitments(engine, store, reporter), settings.worker.sweep_interval_s),
+        ("patients", find_patients(settings, engine), settings.worker.sweep_interval_s),
         ("tidy", tidy, TIDY_INTERVAL_S),
     )
     for name, look, interval_s in beside:
@@ -106,7 +109,7 @@ def up(settings: Settings, stop: threading.Event) -> None:
         children = []
         if settings.broker.url.get_secret_value() == "embedded":
             children.append(_embedded_redis(settings, home, logs, env))
-        doors = [("receive", "--door", "dimse")] + [("receive", "--door", "stow")] * settings.stow.enabled
+        doors = [("receive", "--door", name) for name in open_doors(settings)]
         for name, *words in (*doors, ("worker", "--queue", INFER), ("worker", "--queue", FLOW), ("schedule",)):
             role = "-".join((name, *words[1:]))
             children.append(Child(role, role_command(name, *words), env, logs / f"{role}.log"))

@@ -201,8 +201,8 @@ def test_a_merge_brings_a_report_to_the_images_and_parting_takes_it_back(engine:
 def test_merges_may_be_taken_back_in_any_order(engine: Engine, intake: ReportIntake) -> None:
     """3 into 2, 2 into 1; then the first is taken back, then the second."""
     three = PatientIdentity("hospital", "MR", "3")
-    for number in "123":
-        image(engine, number)
+    for value in "123":
+        image(engine, value)
     for number, patient in enumerate((MR1, MR2, three)):
         intake.take(arrival(str(number)), [version(patients=(patient,), external_id=str(number))])
     intake.merge(arrival("4"), [Merge(three, MR2), Merge(MR2, MR1)])

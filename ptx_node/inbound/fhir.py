@@ -1,0 +1,192 @@
+"""The FHIR door: `POST /fhir/DiagnosticReport`, `PUT /fhir/DiagnosticReport/{id}` and `POST /fhir` with a Bundle (R4, R5).
+
+Closed by default, like the STOW-RS door, whose server it shares. It takes reports and gives nothing back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from ptx_node import log
+from ptx_node.domain.radiology_report import ReportVia
+from ptx_node.errors import DatabaseUnavailableError, StorageFullError
+from ptx_node.inbound.bearer import may_enter
+from ptx_node.inbound.fhir_reports import FhirError, Site, reports
+from ptx_node.pipeline.report_intake import Arrival, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from zoneinfo import ZoneInfo
+
+    from ptx_node.inbound.fhir_reports import Found
+    from ptx_node.pipeline.report_intake import ReportIntake
+
+logger = log.get(__name__)
+
+MEDIA_TYPES = ("application/fhir+json", "application/json")
+RETRY_AFTER_S = 60
+LONGEST_NAME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class FhirDoor:
+    """Who may come in, and with how much.
+
+    Attributes:
+        source: the site's name of this door, the source of its reports.
+        zone: the site's, for times without an offset.
+        bearer_tokens: any of these opens it.
+        client_certificates: TLS has checked a client certificate on every connection.
+    """
+
+    source: str
+    zone: ZoneInfo
+    bearer_tokens: tuple[str, ...] = ()
+    client_certificates: bool = False
+    max_request_bytes: int = 32_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What is answered: an HTTP status and a resource."""
+
+    status: int
+    resource: dict[str, Any]
+
+
+def create_app(intake: ReportIntake, door: FhirDoor) -> FastAPI:
+    """The web application. It describes itself to nobody."""
+    app = FastAPI(title="ptx-node", docs_url=None, redoc_url=None, openapi_url=None)
+
+    async def authorised(request: Request) -> None:
+        if not may_enter(request.headers.get("authorization", ""), door.bearer_tokens, client_certificates=door.client_certificates):
+            logger.warning("FHIR request without a valid token", peer_address=_address(request))
+            raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+
+    @app.exception_handler(HTTPException)
+    async def refused(_request: Request, error: HTTPException) -> Response:
+        return _response(_Reply(error.status_code, outcome("error", "processing", str(error.detail))), error.headers)
+
+    @app.post("/fhir/DiagnosticReport", dependencies=[Depends(authorised)])
+    @app.put("/fhir/DiagnosticReport/{_identity}", dependencies=[Depends(authorised)])
+    @app.post("/fhir", dependencies=[Depends(authorised)])
+    @app.post("/fhir/", dependencies=[Depends(authorised)])
+    async def store(request: Request) -> Response:
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in MEDIA_TYPES:
+            raise HTTPException(415, "only application/fhir+json is taken")
+        data = await _body(request, door.max_request_bytes)
+        reply = await run_in_threadpool(take, intake, door, data, _address(request))
+        return _response(reply, {"Retry-After": str(RETRY_AFTER_S)} if reply.status == 503 else None)  # noqa: PLR2004 - HTTP's own number
+
+    return app
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise HTTPException(413, f"a request may have {limit} bytes (fhir.max_request_bytes)")
+    return bytes(body)
+
+
+def take(intake: ReportIntake, door: FhirDoor, data: bytes, address: str = "") -> _Reply:
+    """Take the reports of one request, and say what became of each. Success is said after the commit.
+
+    A resource alone, a `transaction`, a document or a message is taken whole or not at all; of a `batch` or `collection`,
+    what is wrong does not hold up the rest.
+    """
+    sha256 = hashlib.sha256(data).hexdigest()
+    arrival = Arrival(ReportVia.FHIR, door.source, sha256[:32], sha256, kind="", peer_address=address)
+    try:
+        content = load(data)
+        found = reports(content, Site(door.source, door.zone))
+        arrival = replace(arrival, control_id=_name(content, sha256), kind=content["resourceType"])
+        if not found:
+            return _refuse(intake, arrival, data, [FhirError("required", "Bundle.entry", "there is no DiagnosticReport")])
+        bundle = content if content["resourceType"] == "Bundle" else {}
+        wrong = [one.error for one in found if one.error is not None]
+        apart = bundle.get("type") in ("batch", "collection")
+        if wrong and (not apart or len(wrong) == len(found)):
+            return _refuse(intake, arrival, data, wrong)
+        kept = replace(arrival, path=intake.keep(ReportVia.FHIR, sha256, data))
+        taken = intake.take(kept, [one.version for one in found if one.version is not None], acknowledgement="201")
+    except FhirError as error:
+        return _refuse(intake, arrival, data, [error])
+    except (DatabaseUnavailableError, StorageFullError) as error:
+        logger.warning("FHIR request put off", error=str(error))
+        return _Reply(503, outcome("error", "transient", "the node cannot store anything now: send again later"))
+    parked = sum(one.parked is not None for one in taken)
+    logger.info("FHIR reports", reports=len(taken), new=sum(one.new for one in taken), parked=parked)
+    return _accepted(bundle, found, new=any(one.new for one in taken), parked=parked)
+
+
+def load(data: bytes) -> Any:
+    """The JSON of a file or request.
+
+    Raises:
+        FhirError: it is no JSON.
+    """
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise FhirError("invalid", "resourceType", "the content is not JSON") from None
+
+
+def _name(content: dict[str, Any], sha256: str) -> str:
+    identity = content.get("id")
+    return f"{content['resourceType']}/{identity}"[:LONGEST_NAME] if isinstance(identity, str) else sha256[:32]
+
+
+def _refuse(intake: ReportIntake, arrival: Arrival, data: bytes, errors: Sequence[FhirError]) -> _Reply:
+    """422 for what is wrong, with every place; the bytes are kept for a person."""
+    try:
+        kept = replace(arrival, path=intake.keep(ReportVia.FHIR, arrival.sha256, data))
+        intake.refuse(kept, Verdict.REFUSED, acknowledgement="422", reason=errors[0].code, detail=str(errors[0]))
+    except (DatabaseUnavailableError, StorageFullError) as error:
+        logger.warning("FHIR refusal not recorded", error=str(error))
+    return _Reply(422, {"resourceType": "OperationOutcome", "issue": [_issue("error", one.code, one.detail, one.where) for one in errors]})
+
+
+def _accepted(bundle: dict[str, Any], found: Sequence[Found], *, new: bool, parked: int) -> _Reply:
+    text = "already here: nothing was done again" if not new else f"{parked} of {len(found)} reports wait for their patient"
+    told = outcome("information", "informational", text if parked or not new else "stored")
+    kind = bundle.get("type")
+    if kind not in ("batch", "transaction"):
+        told["issue"] += [_issue("error", one.error.code, one.error.detail, one.error.where) for one in found if one.error]
+        return _Reply(201 if new else 200, told)
+    failed = {one.where: one.error for one in found if one.error is not None}
+    entries = []
+    for number in range(len(bundle["entry"])):
+        error = failed.get(f"Bundle.entry[{number}].resource")
+        issue = None if error is None else _issue("error", error.code, error.detail, error.where)
+        status = "422 Unprocessable Entity" if issue else "201 Created" if new else "200 OK"
+        entries.append({"response": {"status": status, **({"outcome": _outcome(issue)} if issue else {})}})
+    return _Reply(200, {"resourceType": "Bundle", "type": f"{kind}-response", "entry": entries})
+
+
+def outcome(severity: str, code: str, text: str) -> dict[str, Any]:
+    """An OperationOutcome of one issue."""
+    return _outcome(_issue(severity, code, text))
+
+
+def _outcome(issue: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "OperationOutcome", "issue": [issue]}
+
+
+def _issue(severity: str, code: str, text: str, where: str = "") -> dict[str, Any]:
+    return {"severity": severity, "code": code, "diagnostics": text, **({"expression": [where]} if where else {})}
+
+
+def _response(reply: _Reply, headers: Any = None) -> Response:
+    return Response(json.dumps(reply.resource), status_code=reply.status, media_type="application/fhir+json", headers=headers)
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
