@@ -13,12 +13,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -61,8 +61,8 @@ class Hit:
 SHORTEST = 3
 """Characters, or two of a script beyond ASCII. What is shorter cannot be told from chance."""
 
-WINDOW = 4
-"""Bytes by which candidates are found."""
+WINDOWS = (8, 4)
+"""Bytes by which candidates are found; a pattern goes by the widest that it fills."""
 
 BLOCK_BYTES = 1 << 20
 """Looked at in one go, which bounds memory."""
@@ -83,20 +83,19 @@ ENCODINGS = (
     *("iso8859_2", "iso8859_5", "iso8859_7", *WIDE),
 )
 HASHES = ("md5", "sha1", "sha256")
-_HASH_BITS = 22
-_MULTIPLIER = np.uint32(2654435761)
+_HEXADECIMAL = re.compile(rb"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64})(?![0-9a-f])")
+_FEW, _FEW_BITS, _MANY_BITS = 4000, 16, 22
+_MULTIPLIER = 0x9E3779B97F4A7C15
 _TOKENS = re.compile(rb"[a-z0-9\x80-\xff]+")
 _ALNUM = frozenset(b"abcdefghijklmnopqrstuvwxyz0123456789")
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class _Pattern:
-    """Folded bytes of one spelling in one encoding. `step`: bytes of an ASCII character; 0 where the neighbours do not matter."""
+class _Meaning(NamedTuple):
+    """Of a pattern. `alone`: it counts only where no letter or digit stands beside it."""
 
-    data: bytes
     kind: Kind
     written: str
-    step: int
+    alone: bool
 
 
 class Needles:
@@ -108,88 +107,136 @@ class Needles:
 
     def __init__(self, identifiers: Iterable[Identifier]) -> None:
         self.too_short = 0
-        self._long: dict[bytes, list[_Pattern]] = defaultdict(list)
-        self._short: dict[bytes, _Pattern] = {}
-        self._kinds: set[Kind] = set()
-        seen: set[bytes] = set()
+        self._patterns: dict[bytes, _Meaning] = {}
+        digests: dict[int, Kind] = {}
         for identifier in dict.fromkeys(identifiers):
-            patterns = {pattern.data: pattern for pattern in reversed(list(_patterns(identifier))) if pattern.data not in seen}
-            self.too_short += not patterns and not any(_searchable(text) for _, text in _spellings(identifier))
-            seen.update(patterns)
-            for pattern in patterns.values():
-                if len(pattern.data) < WINDOW:
-                    self._short[pattern.data] = pattern
-                else:
-                    self._long[pattern.data[:WINDOW]].append(pattern)
-        self._table = self._hash_table()
+            texts = [(kind, text) for kind, text in _spellings(identifier) if _searchable(text)]
+            self.too_short += not texts
+            for kind, text in texts:
+                for data, meaning in _encoded(kind, text):
+                    self._patterns.setdefault(data, meaning)
+                if kind is not Kind.NAME_PART:
+                    digests.update(dict.fromkeys(_digests(text), kind))
+        self._indices = [_Index(self._patterns, window) for window in WINDOWS]
+        self._digest_numbers = np.array(sorted(digests), dtype=np.uint64)
+        self._digest_kinds = [digests[digest] for digest in sorted(digests)]
 
     def find(self, data: bytes, *, pixels: bool = False) -> Iterator[Hit]:
-        """Every place where an identifier stands, in order of the file, short ones last.
+        """Every place where an identifier stands.
 
         Args:
             data: any bytes.
             pixels: leave out what random bytes would hold by chance.
         """
         folded = data.lower()
-        for offset in self._candidates(folded):
-            for pattern in self._long.get(folded[offset : offset + WINDOW], ()):
-                if pixels and len(pattern.data) < BY_CHANCE_BELOW:
+        for offset, _, meaning in self._in_stream(folded, pixels=pixels):
+            yield Hit(meaning.kind, meaning.written, offset)
+        for start in (0, 1) if b"\0" in folded else ():
+            for place, length, meaning in self._in_stream(folded[start::2], pixels=pixels):
+                written = _wide(folded, start + 2 * place, length)
+                if written:
+                    yield Hit(meaning.kind, written, start + 2 * place)
+        if not pixels:
+            yield from self._digested(folded)
+
+    def _in_stream(self, folded: bytes, *, pixels: bool) -> Iterator[tuple[int, int, _Meaning]]:
+        """(offset, bytes, meaning) of every pattern in one stream of bytes."""
+        for index in self._indices:
+            for offset, length in index.candidates(folded):
+                if pixels and length < BY_CHANCE_BELOW:
                     continue
-                if folded.startswith(pattern.data, offset) and _stands_alone(folded, offset, pattern):
-                    yield Hit(pattern.kind, pattern.written, offset)
-        if self._short and not pixels:
+                meaning = self._patterns.get(folded[offset : offset + length])
+                if meaning is not None and not (meaning.alone and _has_neighbour(folded, offset, length)):
+                    yield offset, length, meaning
+        if self._indices[-1].has_shorter and not pixels:
             for match in _TOKENS.finditer(folded):
-                if (short := self._short.get(match[0])) is not None:
-                    yield Hit(short.kind, short.written, match.start())
+                if len(match[0]) < WINDOWS[-1] and (meaning := self._patterns.get(match[0])) is not None:
+                    yield match.start(), len(match[0]), meaning
 
-    def _candidates(self, folded: bytes) -> Iterator[int]:
-        """Offsets where the first bytes of some pattern may stand."""
-        if not self._long:
+    def _digested(self, folded: bytes) -> Iterator[Hit]:
+        """Digests that were made without a key, which anybody can make again of a number or a name."""
+        matches = list(_HEXADECIMAL.finditer(folded)) if self._digest_kinds else []
+        if not matches:
             return
-        for start in range(0, len(folded) - WINDOW + 1, BLOCK_BYTES):
-            block = folded[start : start + BLOCK_BYTES + WINDOW - 1]
-            for offset in np.flatnonzero(self._table[_hashes(block)]):
-                yield start + int(offset)
-
-    def _hash_table(self) -> NDArray[np.bool_]:
-        table = np.zeros(1 << _HASH_BITS, dtype=np.bool_)
-        for prefix in self._long:
-            table[_hashes(prefix)] = True
-        return table
+        found = np.array([int(match[0][:16], 16) for match in matches], dtype=np.uint64)
+        places = np.minimum(np.searchsorted(self._digest_numbers, found), len(self._digest_numbers) - 1)
+        for number in np.flatnonzero(self._digest_numbers[places] == found):
+            yield Hit(self._digest_kinds[places[number]], "digest without a key", matches[number].start())
 
 
-def _hashes(folded: bytes) -> NDArray[np.uint32]:
-    """A number of 22 bits for each window of four bytes."""
-    data = np.frombuffer(folded, dtype=np.uint8).astype(np.uint32)
-    windows = data[:-3] | (data[1:-2] << np.uint32(8)) | (data[2:-1] << np.uint32(16)) | (data[3:] << np.uint32(24))
-    hashed: NDArray[np.uint32] = (windows * _MULTIPLIER) >> np.uint32(32 - _HASH_BITS)
-    return hashed
+class _Index:
+    """Where patterns may begin: by a table of hashes of their first bytes, then by those bytes and the lengths that go with them."""
+
+    def __init__(self, patterns: Mapping[bytes, _Meaning], window: int) -> None:
+        self._window = window
+        wider = min((one for one in WINDOWS if one > window), default=None)
+        lengths: defaultdict[bytes, set[int]] = defaultdict(set)
+        for data in patterns:
+            if len(data) >= window and (wider is None or len(data) < wider):
+                lengths[data[:window]].add(len(data))
+        self.has_shorter = any(len(data) < window for data in patterns)
+        self._lengths = {prefix: tuple(sorted(found)) for prefix, found in lengths.items()}
+        # The small table stays in the processor's cache.
+        self._shift = 8 * window - (_FEW_BITS if len(lengths) < _FEW else _MANY_BITS)
+        self._table = np.zeros(1 << (8 * window - self._shift), dtype=np.bool_)
+        if lengths:
+            self._table[self._hashed(b"".join(lengths), 0)] = True
+
+    def candidates(self, folded: bytes) -> Iterator[tuple[int, int]]:
+        """(offset, length) where a pattern of this length may stand."""
+        if not self._lengths:
+            return
+        for start in range(0, len(folded) - self._window + 1, BLOCK_BYTES):
+            block = folded[start : start + BLOCK_BYTES + self._window - 1]
+            for place in self._places(block):
+                for length in self._lengths.get(block[place : place + self._window], ()):
+                    yield start + place, length
+
+    def _places(self, block: bytes) -> list[int]:
+        """Every window, in words of its width from each of its bytes on."""
+        steps = range(min(self._window, len(block) - self._window + 1))
+        found = [np.flatnonzero(self._table[self._hashed(block, step)]) * self._window + step for step in steps]
+        places: list[int] = np.sort(np.concatenate(found)).tolist()
+        return places
+
+    def _hashed(self, data: bytes, offset: int) -> NDArray[np.unsignedinteger[Any]]:
+        """A number of the table's bits for each whole word from `offset` on."""
+        kind = np.dtype(f"<u{self._window}")
+        words = np.frombuffer(data, dtype=kind, count=(len(data) - offset) // self._window, offset=offset)
+        hashed: NDArray[np.unsignedinteger[Any]] = (words * kind.type(_MULTIPLIER >> (64 - 8 * self._window))) >> kind.type(self._shift)
+        return hashed
 
 
-def _stands_alone(folded: bytes, offset: int, pattern: _Pattern) -> bool:
-    if not pattern.step:
-        return True
-    low = 1 if pattern.written == "utf-16-be" else 0  # where the ASCII half of a wide character is
-    before, after = offset - pattern.step + low, offset + len(pattern.data) + low
-    return not (before >= 0 and folded[before] in _ALNUM) and not (after < len(folded) and folded[after] in _ALNUM)
+def _has_neighbour(folded: bytes, offset: int, length: int) -> bool:
+    end = offset + length
+    return (offset > 0 and folded[offset - 1] in _ALNUM) or (end < len(folded) and folded[end] in _ALNUM)
 
 
-def _patterns(identifier: Identifier) -> Iterator[_Pattern]:
-    for kind, text in _spellings(identifier):
-        if not _searchable(text):
+def _wide(folded: bytes, offset: int, length: int) -> str:
+    """Which UTF-16 it is, if the bytes between are zeros; empty if it is none."""
+    zeros = bytes(length)
+    if folded[offset + 1 : offset + 2 * length : 2] == zeros:
+        return "utf-16-le"
+    return "utf-16-be" if offset and folded[offset - 1 : offset + 2 * length - 2 : 2] == zeros else ""
+
+
+def _encoded(kind: Kind, text: str) -> Iterator[tuple[bytes, _Meaning]]:
+    """Folded bytes of a spelling. UTF-16 of ASCII is not among them: it is found by its zeros."""
+    alone = kind is Kind.NAME_PART or len(text) < BOUNDED_BELOW
+    if text.isascii():
+        yield text.lower().encode(), _Meaning(kind, "utf-8", alone)
+        return
+    for encoding, form in itertools.product(ENCODINGS, dict.fromkeys((text, text.lower(), text.upper()))):
+        try:
+            yield form.encode(encoding).lower(), _Meaning(kind, encoding, alone and encoding not in WIDE)
+        except UnicodeEncodeError:
             continue
-        bounded = kind is Kind.NAME_PART or len(text) < BOUNDED_BELOW
-        for encoding in ENCODINGS if not text.isascii() else ("utf-8", *WIDE):
-            for form in {text, text.lower(), text.upper()} if not text.isascii() else {text}:
-                try:
-                    data = form.encode(encoding).lower()
-                except UnicodeEncodeError:
-                    continue
-                yield _Pattern(data, kind, encoding, (2 if encoding in WIDE else 1) if bounded else 0)
-        if kind is not Kind.NAME_PART:
-            for form, name in itertools.product((text, text.upper(), text.lower()), HASHES):
-                digest = hashlib.new(name, form.encode(), usedforsecurity=False).hexdigest()
-                yield _Pattern(digest.encode(), kind, f"{name} without a key", 0)
+
+
+def _digests(text: str) -> Iterator[int]:
+    """The first 64 bits of each digest."""
+    for form, name in itertools.product({text, text.upper(), text.lower()}, HASHES):
+        yield int.from_bytes(hashlib.new(name, form.encode(), usedforsecurity=False).digest()[:8], "big")
 
 
 def _searchable(text: str) -> bool:
