@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NUMBER = r"(\d{1,3}(?:[.,]\d{1,2})?)"
 MEASURE = re.compile(rf"(?<![\d.,/]){NUMBER}(?:[ ]?(?:mm|cm)?[ ]?(?:-|to|a|x|by)[ ]?{NUMBER})?[ -]?(mm|cm|millimet\w*|centimet\w*)\b")
 FORMER = re.compile(
-    r"\b(?:previously|formerly|prior|from|versus|vs|compared (?:to|with)|contre|anterieurement|precedemment)\b[^,;]{0,25}\Z"
+    r"\b(?:previously|formerly|prior|from|versus|vs|compared (?:to|with)|contre|anterieurement|precedemment)\b[^,;0-9]{0,25}\Z"
 )
 SAYS_MORE = re.compile(
     r"(?:it|this|which|il|elle|ce dernier|the|its|sa|son|avec)?[ ]?(?:pneumothorax )?(?:measur|maxim|depth|thickness|width|greatest|up to"

@@ -282,6 +282,7 @@ AFTER = {
             rf"currently|being))*(?: {_ADVERBS}?{_SEEN}| {_SURELY} {_SEEN})"
         ),
         r"\b(?:isn't|aren't|wasn't|weren't)\b",
+        r"^[ ]?(?:/|and |or |, ?)[a-z /]{0,40}:\s*(?:none|no\b|absent|negative|nil\b)",
         r"^\W{0,3}[:=-]\s*(?:no\b|none|absent|negative|nil\b|not\b|neg\b|0\b|nothing|normal|excluded|n\b)",
         r"^\W{0,3}(?:none|absent|negative|nil|excluded|ruled out)\b",
         r"\b(?:is|are|was|were|been|be|can be|as|be) (?:(?!not\b)\w+ )?(?:absent|excluded|ruled out|negative|denied|refuted)\b",

@@ -32,7 +32,8 @@ _PARTLY = (
     r"debut de|cours de|voie de|majeure partie)"
 )
 _GONE = (
-    r"(?:disparu\w*|disparition|regresse\w*|regression|resorb\w+|resorption|resolu\w*|resolution|evacue\w*|evacuation|reexpan\w+|"
+    r"(?:disparu\w*|disparition|regresse\w*|regression|resorb\w+|resorption|resolu\w*|resolution|evacue\w*|evacuation|"
+    r"reexpan\w+|"
     r"re-expan\w+|amende\w*)"
 )
 _FOLD = (
@@ -44,7 +45,8 @@ _AIR = r"(?:gazeu(?:x|ses?)|aeri(?:ques?|ens?|ennes?)|d'air)"
 TERMS = (
     r"pnts?\b",
     (
-        r"epanchements?(?:,? (?!pericard|peritone|sous-|medias|articul|pas\b|sans\b|avec\b|mais\b|retro|intra-?abdo|intra-?perit|"
+        r"epanchements?(?:,? (?!pericard|peritone|sous-|medias|articul|pas\b|sans\b|avec\b|mais\b|retro|intra-?abdo|"
+        r"intra-?perit|"
         rf"de\b|sur\b)[a-z'-]+){{0,6}}?,? (?:{_AIR}|mixtes?|hydro-?aeri(?:ques?|ens?)|aero-?liquidiens?|"
         r"hydro-?gazeux)\b(?! (?:peritone|medias|pericard|sous|intra-?perit|retro|abdo))"
     ),
@@ -58,7 +60,8 @@ TERMS = (
         r"collabe)s? (?:de la paroi )?par (?:de l'air|un epanchement)"
     ),
     (
-        r"(?:lames?|lamelles?|poches?|bulles?|collections?|croissants?|bandes?|quantite|niveaux?) (?:[a-z-]+ )?(?:d'air|gazeuses?|"
+        r"(?:lames?|lamelles?|poches?|bulles?|collections?|croissants?|bandes?|quantite|niveaux?) (?:[a-z-]+ )?(?:d'air|"
+        r"gazeuses?|"
         r"aeri(?:ques?|ennes?|ens?)|de gaz|hydro-?aeri(?:ques?|ens?))(?: (?!medias|perit|pericard|sous-cut|retro|"
         r"cerv)[a-z'-]+){0,3}? (?:intra-?)?(?:pleura(?:le?s?|ux)|intrapleura(?:le?s?|ux)|plevre|la cavite pleurale|"
         r"l'espace pleural)\b"
@@ -95,15 +98,18 @@ MASKS = (
         r"aggrav\w+|amelior\w+|compressif|suffocant|vari\w+)"
     ),
     (
-        rf"non(?: completement| totalement| encore)? (?:{_GONE}|modifi\w+|evolutif|compressif|suffocant|draine|cloisonne|majore|"
+        rf"non(?: completement| totalement| encore)? (?:{_GONE}|modifi\w+|evolutif|compressif|suffocant|draine|cloisonne|"
+        r"majore|"
         r"connu|decrit|compliqu\w+\b(?! d)|traumatique|significativement modifi\w+|inject\w+)"
     ),
     (
-        rf"(?:non|peu|difficilement|mal|a peine|in)-? ?{_SEEN}(?: \w+)? (?:sur|a|au|dans|lors|en) (?:la |le |les |l'|de la |de l'|"
+        rf"(?:non|peu|difficilement|mal|a peine|in)-? ?{_SEEN}(?: \w+)? (?:sur|a|au|dans|lors|en) (?:la |le |les |l'|de la |"
+        r"de l'|"
         rf"du )?(?:radio\w*|cliche|rp|rx)(?: (?!et\b|ni\b)[a-z']+){{0,3}}"
     ),
     (
-        rf"(?:(?:non|pas|peu)-? ?{_SEEN}|absente?s?|inexistante?s?)(?: \w+)? (?:sur|a|au|dans|lors|en) (?:la |le |les |l'|de la |"
+        rf"(?:(?:non|pas|peu)-? ?{_SEEN}|absente?s?|inexistante?s?)(?: \w+)? (?:sur|a|au|dans|lors|en) (?:la |le |les |l'|"
+        r"de la |"
         rf"de l'|du )?(?:[a-z]+ ){{0,2}}?(?:precedent\w*|anterieur\w*|initial\w*|de la veille|d'hier|du \d)"
     ),
     (
@@ -113,7 +119,8 @@ MASKS = (
     r"(?:non|pas)(?: \w+)? (?:vue?|visible|present|decrit|connu|retrouve)e? (?:anterieurement|auparavant|precedemment|initialement)",
     rf"{_PARTLY} (?:(?:de|la|sa|complete(?:ment)?|totale(?:ment)?|nette|franche|partielle|bonne) ){{0,2}}{_GONE}",
     (
-        rf"{_GONE} (?:tres |seulement |quasi(?:ment)?[- ]?(?:complete?|totale?)?|presque|quasi){{1,2}} ?(?:partielle?|incomplete?|"
+        rf"{_GONE} (?:tres |seulement |quasi(?:ment)?[- ]?(?:complete?|totale?)?|presque|quasi){{1,2}} ?(?:partielle?|"
+        r"incomplete?|"
         r"moderee?|complete|totale|entiere)?"
     ),
     rf"{_GONE} (?:{_PARTLY}|en partie)\b",
@@ -129,14 +136,16 @@ MASKS = (
 CLAUSES = (
     r";",
     (
-        r"\b(?:mais|(?<!etant )(?<!est )(?<!peut )(?:cependant|toutefois)|neanmoins|en revanche|par contre|alors que|tandis que|"
+        r"\b(?:mais|(?<!etant )(?<!est )(?<!peut )(?:cependant|toutefois)|neanmoins|en revanche|par contre|alors que|"
+        r"tandis que|"
         r"hormis|en dehors d\w*|excepte|sauf|a l'exception d\w*|mis a part|outre|contrastant|si ce n'est|a part)\b"
     ),
 )
 JOINS = ("ou", "ni", "et de", "et d'", "et")
 NEW_PHRASE = (
     (
-        r"(?:tres |assez )?(?:petite?s?|minimes?|discrete?s?|fines?|infimes?|faibles?|volumineu(?:x|ses?)|importante?s?|massifs?|"
+        r"(?:tres |assez )?(?:petite?s?|minimes?|discrete?s?|fines?|infimes?|faibles?|volumineu(?:x|ses?)|importante?s?|"
+        r"massifs?|"
         r"moderee?s?|gros(?:se)?s?|large|epais\w*|rares?|quelques|millimetriques?|modeste)\b"
     ),
     (
@@ -162,7 +171,8 @@ BEFORE = {
     ),
     "resolved": (
         (
-            r"\b(?:disparition|resolution|resorption|evacuation|guerison|drainage complet|exsufflation complete)(?: (?:complete|"
+            r"\b(?:disparition|resolution|resorption|evacuation|guerison|drainage complet|"
+            r"exsufflation complete)(?: (?:complete|"
             r"totale|quasi-totale|entiere|radiologique))?(?: (?:du|de la|des|de l'|d'un|de))"
         ),
         r"\bregression (?:complete|totale|entiere)(?: (?:du|de la|des|de l'|d'un))?|\bdisparition\b",
@@ -187,34 +197,40 @@ BEFORE = {
             r"\bexempte?s?\b|\bjamais\b|\bdepourvue?s?\b|\bss\b|\bnegatif\w*\b|\bno\b"
         ),
         (
-            r"\b(?:elimin\w+|exclu(?:t|ant)?|ecart\w+|infirm\w+)(?= (?:le diagnostic|l'hypothese|la presence|un|tout|le|"
+            r"\b(?:elimin(?!er\b)\w+|exclu(?:t|ant)?|ecart(?!er\b)\w+|infirm(?!er\b)\w+)"
+            r"(?= (?:le diagnostic|l'hypothese|la presence|un|tout|le|"
             r"l'existence|formellement))"
         ),
         r"\b(?:elimine|exclut|ecarte|infirme)\b",
     ),
     "asked": (
         (
-            r"(?<!la )\b(?:recherch\w+|rechercher|a la recherche)(?: d'| de| du| un| une| la| le)*|\b(?:eliminer|exclure|ecarter|"
+            r"(?<!la )\b(?:recherch\w+|rechercher|a la recherche)(?: d'| de| du| un| une| la| le)*|\b(?:eliminer|exclure|"
+            r"ecarter|"
             r"verifier|evaluer|rechercher|depister)\b(?: la presence| l'absence)?"
         ),
         (
-            r"\b(?:bilan|suivi|surveillance|controle|evolution|evaluation|reevaluation|verification|depistage) (?:d'un|du|d'une|"
+            r"\b(?:bilan|suivi|surveillance|controle|evolution|evaluation|reevaluation|verification|depistage) (?:d'un|du|"
+            r"d'une|"
             r"de|evolutif)\b|\ben cas d\w*|\bsi\b(?: (?:la|le|un|une|les|l'))* ?(?:suspicion|doute|besoin|apparition|suspecte|"
             r"clinique|persistance|symptom\w+)"
         ),
         (
-            r"\b(?:risques?|prevention|complications?) (?:de|d'un|du)\b(?! type)|\bpour\b (?:un |une )?(?:suspicion|doute|bilan|"
+            r"\b(?:risques?|prevention|complications?) (?:de|d'un|du)\b(?! type)|\bpour\b (?:un |une )?(?:suspicion|doute|"
+            r"bilan|"
             r"controle|eliminer|recherche)"
         ),
         r"\b(?:motif|indication|demande|adresse\w* pour|question)\b",
     ),
     "history": (
         (
-            r"\b(?:antecedents?|atcds?|atcd|histoire|notion|episodes?|decouverte|ancien)(?: (?:personnel|familial|medical|connu|"
+            r"\b(?:antecedents?|atcds?|atcd|histoire|notion|episodes?|decouverte|ancien)(?: (?:personnel|familial|medical|"
+            r"connu|"
             r"recent|ancien|lointain|de|d'un|du|des|d'))*"
         ),
         (
-            r"\b(?:drain\w*|drainage|pleurodese|symphyse|talcage|exsufflation|ponction|opere|traite\w*|traitement|hospitalis\w+|"
+            r"\b(?:drain\w*|drainage|pleurodese|symphyse|talcage|exsufflation|ponction|opere|traite\w*|traitement|"
+            r"hospitalis\w+|"
             r"chirurgie|pris en charge|prise en charge|pose d'un drain)(?: [a-z'-]+){0,3}? (?:pour|d'un|du|de son|sur)\b"
         ),
         (
@@ -234,7 +250,8 @@ BEFORE = {
         ),
         (
             r"\b(?:pouvant|pourrait|pourraient|peut|peuvent|semble|semblant|semblerait)(?: (?:faire|egalement|aussi|bien|tout|"
-            r"a fait|etre en rapport avec|en rapport avec))* (?:correspondre|evoquer|suspecter|traduire|etre|representer|discuter|"
+            r"a fait|etre en rapport avec|en rapport avec))* (?:correspondre|evoquer|suspecter|traduire|etre|representer|"
+            r"discuter|"
             r"temoigner|suggerer|craindre|penser)\b"
         ),
         r"\b(?:a confronter|versus|vs|diagnostic differentiel|incertain\w*|limite|mal systematise)\b",
@@ -249,7 +266,8 @@ AFTER = {
             rf"etre|possible d'|pourra|puisse|{_SURELY}))* ?(?:d'|de )?(?:exclu\w*|elimin\w+|ecart\w+|infirm\w+)"
         ),
         (
-            r"\b(?:pourrait|peut|peuvent|pouvant|pourraient|risque de)(?: \w+)? (?:passer inapercu|etre (?:masque|meconnu|manque|"
+            r"\b(?:pourrait|peut|peuvent|pouvant|pourraient|risque de)(?: \w+)? (?:passer inapercu|etre (?:masque|meconnu|"
+            r"manque|"
             r"sous-estime))|\bmeconnu\b"
         ),
         (
@@ -269,7 +287,8 @@ AFTER = {
             r"\bregress\w+ (?:complet\w*|total\w*|completement|totalement)\b"
         ),
         (
-            r"\b(?:n'est|n'est pas|ne sont|n'etait|n'a|non|n'ayant|n'est actuellement) plus\b|\bplus (?:visible|retrouve|present|"
+            r"\b(?:n'est|n'est pas|ne sont|n'etait|n'a|non|n'ayant|n'est actuellement) plus\b|\bplus (?:visible|retrouve|"
+            r"present|"
             r"individualise|vu|mis en evidence|decelable|visualise|identifie)\b"
         ),
         r"\b(?:disparition|resolution|resorption|regression) (?:complete|totale)\b|:\s*(?:disparition|resolution|resorption)\b",
@@ -281,10 +300,12 @@ AFTER = {
             r"n')(?: ?(?:pas|ete|donc|actuellement|clairement|franchement|formellement|nettement|ce jour|a ce jour|"
             rf"etre))* ?{_SEEN}\b"
         ),
+        r"^[ ]?(?:/|et |ou |, ?)[a-z /]{0,40}:\s*(?:absent|absence|aucun|non\b|neant|pas\b)",
         r"^\W{0,3}[:=-]\s*(?:non\b|absente?|absence|aucun|neant|negatif|pas\b|0\b|ras\b|nul)",
         r"^\W{0,3}(?:absent|elimine|exclu|ecarte|infirme|neant)\b",
         (
-            r"\b(?:est|sont|etre|a ete|ete|donc|peut etre|soit) (?:(?!non\b)\w+ment |donc )?(?:absente?s?|eliminee?s?|exclue?s?|"
+            r"\b(?:est|sont|etre|a ete|ete|donc|peut etre|soit) (?:(?!non\b)\w+ment |donc )?(?:absente?s?|eliminee?s?|"
+            r"exclue?s?|"
             r"ecartee?s?|infirmee?s?)\b"
         ),
         r"(?<!non )(?<!pas )(?<!etre )\b(?:elimine|exclu|ecarte|infirme|absent)\W{0,2}$",
@@ -292,7 +313,8 @@ AFTER = {
     "soft": (
         (
             r"^[a-z ,'-]{0,60}?\b(?:a discuter|a confirmer|a confronter|a evoquer|a envisager|possible|probable|suspecte|"
-            r"suspectee|douteux|equivoque|eventuel|peu probable|improbable|incertain|evoque)\b(?! (?:en rapport|lie|secondaire|"
+            r"suspectee|douteux|equivoque|eventuel|peu probable|improbable|incertain|evoque)\b(?! (?:en rapport|lie|"
+            r"secondaire|"
             r"droit|gauche)\b)"
         ),
         r"^ ?,? ?(?:versus|vs)\b|^[a-z -]{0,25} ou (?:un )?(?:minime )?pneumomediastin",
@@ -301,8 +323,10 @@ AFTER = {
     ),
     "persist": (
         (
-            r"~|\bpersist\w*|\brest(?:e|ant)\b|\binchang\w+|\bstable|\bstabilit\w+|\btoujours\b|\bresiduel|\bdiminu\w+|"
-            r"\baugment\w+|\bmajor\w+|\bregress\w+|\bmesur\w+|\bconnu|\bidentique|\brepr\w+|\bcomparable|\bsimilaire|\bestime\w*|"
+            r"~|\bpersist\w*|\b(?:re-?)?apparition|\brecidive|\brest(?:e|ant)\b|\binchang\w+|\bstable|\bstabilit\w+|"
+            r"\btoujours\b|\bresiduel|\bdiminu\w+|"
+            r"\baugment\w+|\bmajor\w+|\bregress\w+|\bmesur\w+|\bconnu|\bidentique|\brepr\w+|\bcomparable|\bsimilaire|"
+            r"\bestime\w*|"
             r"\breduit\w*|\breduction|\ba minima"
         ),
     ),
@@ -311,7 +335,8 @@ BREAKS = (
     r"~|;",
     (
         r"(?<!compatibles )(?<!compatible )(?<!rapport )\bavec\b|\b(?:associee?s? a\w*|secondaires? a\w*|en rapport avec|"
-        r"lie\w* a\w*|due?s? a\w*|il existe|il persiste|on (?:note|retrouve|visualise|observe|met)(?! pas)|presence|persistance|"
+        r"lie\w* a\w*|due?s? a\w*|il existe|il persiste|on (?:note|retrouve|visualise|observe|met)(?! pas)|presence|"
+        r"persistance|"
         r"apparition|"
         r"mise en evidence d\w*|visualisation|correspondant|traduisant|temoignant|malgre|au contact|autour|par le|par un|"
         r"en regard|aspect (?:de|d'un|inchange|stable)|majoration|suspect\w+ (?:a|sur)|confirmation)\b"
@@ -320,10 +345,12 @@ BREAKS = (
 AFTER_BREAKS = (
     r"\bavec\b|\bsans\b|\bpas d\w*|\bni d\w*|\babsence\b|\baucun\w*\b",
     (
-        r"(?:[,:(]|\bet\b|\bainsi que\b)\s*(?:le |la |les |l'|un |une |de |d'|du |petit |minime |discret |epanchement (?=pericard|"
+        r"(?:[,:(]|\bet\b|\bainsi que\b)\s*(?:le |la |les |l'|un |une |de |d'|du |petit |minime |discret |"
+        r"epanchement (?=pericard|"
         r"liquid|pleural liq))*(?:epanchements? (?:pleural |pericard|liquid|pleuraux )|foyers?|condensations?|opacite\w*|"
         r"atelecta\w+|fractures?|drains?|sonde|"
-        r"catheters?|poumon|coeur|mediastin\w*|nodules?|emphyseme|pneumomediastin|deviation|contusions?|hemothorax|lame liquid\w+|"
+        r"catheters?|poumon|coeur|mediastin\w*|nodules?|emphyseme|pneumomediastin|deviation|contusions?|hemothorax|"
+        r"lame liquid\w+|"
         r"embolie|adenopath\w+|parenchyme)"
     ),
 )
@@ -340,7 +367,8 @@ EARLIER_AFTER = (
     (
         r"^[a-z ,-]{0,30}?\b(?:(?:decrit|vu|visible|present|connu|signale|visualise|note|constate|retrouve|"
         r"objective)e?s? )?(?:precedemment|anterieurement|initialement|auparavant|"
-        r"(?:sur|lors|a) (?:de )?(?:l'|la |le |du |au )?(?:examen|scanner|tdm|radio\w*|cliche|controle|bilan) (?:precedent|"
+        r"(?<!rapport )(?:sur|lors|a) (?:de )?(?:l'|la |le |du |au )?(?:examen|scanner|tdm|radio\w*|cliche|controle|"
+        r"bilan) (?:precedent|"
         r"anterieur|initial|du \d|de la veille|d'hier)\w*)"
     ),
     r"^[a-z ,-]{0,20}?\b(?:ancien\w*|initial)\b",
@@ -367,17 +395,21 @@ SIDES = {
 }
 OTHER_OWNERS = (
     (
-        r"(?:epanchement (?:pleural )?liquidien|epanchement pleural(?! gaz| aer)|drains?|sondes?|cathet\w+|voie|vvc|picc|chambre|"
+        r"(?:epanchement (?:pleural )?liquidien|epanchement pleural(?! gaz| aer)|drains?|sondes?|cathet\w+|voie|vvc|picc|"
+        r"chambre|"
         r"condensations?|foyers?|opacites?|atelecta\w+|nodules?|micronodules?|masses?|cotes|fractures?|coupoles?|emphyseme|"
         r"hemothorax|lobe|lobaire|biopsie|"
-        r"bronche|carene|coupes?|deviation|deplac\w+|refoul\w+|contusions?|ventricul\w+|oreillette|coeur|jugulaire|sous-claviere|"
+        r"bronche|carene|coupes?|deviation|deplac\w+|refoul\w+|contusions?|ventricul\w+|oreillette|coeur|jugulaire|"
+        r"sous-claviere|"
         r"adenopath\w+|lame liquid\w+|hernie|rein|sein|devie\w*|vers la|pneumopath\w+|bulle)\b"
     ),
 )
 SIZES = (
     (
-        r"(?:tres |assez )?(?:petite?s?|minimes?|discrete?s?|fines?|infimes?|faibles?|volumineu(?:x|ses?)|importante?s?|massifs?|"
-        r"modere\w*|gros(?:se)?s?|large|modestes?|abondante?s?|etendue?s?|moyenne?s?|millimetriques?|punctiforme|majeur|partiel|"
+        r"(?:tres |assez )?(?:petite?s?|minimes?|discrete?s?|fines?|infimes?|faibles?|volumineu(?:x|ses?)|importante?s?|"
+        r"massifs?|"
+        r"modere\w*|gros(?:se)?s?|large|modestes?|abondante?s?|etendue?s?|moyenne?s?|millimetriques?|punctiforme|majeur|"
+        r"partiel|"
         r"complet|total)"
     ),
     (
@@ -393,14 +425,16 @@ DRAIN = (
 )
 DRAIN_GONE = (
     (
-        r"(?:\bpas|\bsans|\bablation|\bretrait|\bapres (?:l')?ablation|\babsence|\baucun|\bretire\w*|\bancien|\btrajet|\bapres|"
+        r"(?:\bpas|\bsans|\bablation|\bretrait|\bapres (?:l')?ablation|\babsence|\baucun|\bretire\w*|\bancien|\btrajet|"
+        r"\bapres|"
         r"\bproposer|\bdiscuter|\bindication)(?: (?:d'un|du|de|d'|des|la|le|l'|un|une|pose|mise|en|place|ancien))*[ ']*$"
     ),
 )
 DRAIN_GONE_AFTER = (r"[^.;,]{0,50}\b(?:retire|enleve|ote|ablate|ablation|retrait|n'est plus)",)
 TECHNIQUE = (
     (
-        r"(?:acquisitions?|helicoidale?|volumique|spiralee?|(?:scanner|tdm) thoracique (?:sans (?:injection|iv|contraste|produit)|"
+        r"(?:acquisitions?|helicoidale?|volumique|spiralee?|(?:scanner|tdm) thoracique (?:sans (?:injection|iv|contraste|"
+        r"produit)|"
         r"avec (?:injection|contraste)|injecte|basse)|coupes de|apres injection|sans injection|reconstructions?|filtres?)\b"
     ),
 )
@@ -412,8 +446,10 @@ THORAX = (
 )
 ELSEWHERE = (
     (
-        r"(?:scanner|tdm|irm|echographie|echo-?doppler|doppler|radiographies?|radios?|cliches?|tomodensitometrie|angio-?scanner|"
-        r"uroscanner|arthroscanner)[ :,-]+(?:de la |de l'|du |des |de |d'un |le |la )?(?:[a-z]+ )?(?:cerebra\w*|crane|cranio\w*|"
+        r"(?:scanner|tdm|irm|echographie|echo-?doppler|doppler|radiographies?|radios?|cliches?|tomodensitometrie|"
+        r"angio-?scanner|"
+        r"uroscanner|arthroscanner)[ :,-]+(?:de la |de l'|du |des |de |d'un |le |la )?(?:[a-z]+ )?(?:cerebra\w*|crane|"
+        r"cranio\w*|"
         r"encephal\w*|abdom\w*|pelvi\w*|rachis|lombaire|cervical\w*|genou\w*|hanche\w*|bassin|"
         r"cheville|pied\w*|poignet|main\w*|coude|epaule|femur|tibia|rena\w*|reins?|hepat\w*|sinus|massif facial|rocher\w*|"
         r"orbit\w*|prostat\w*|sein\w*|mammaire|thyroid\w*|membre\w*|jambe|doigt|scrot\w*|obstetric\w*|urinaire\w*)"

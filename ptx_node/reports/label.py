@@ -41,7 +41,7 @@ def label_report(text: str, language: Language = "auto") -> ReportLabel:
     cut = parts(folded, words)
     everything, cut_off = told(folded, cut, words)
     chosen, review = _decide(everything)
-    drain = any(details.drain(folded.text[one.start : one.end], words) for one in cut if one.part is not Part.INDICATION)
+    drain = any(details.drain(folded.text[one.start : one.end].replace("\n", " "), words) for one in cut if one.part is not Part.INDICATION)
     if cut_off:
         review.append(ReviewReason.TOO_LONG)
     if chosen is None or chosen.mention.value is None:
@@ -185,7 +185,7 @@ def _laterality(telling: Sequence[Told], everything: Sequence[Told], folded: Fol
             if left_and_right and group is everything and group is not telling:
                 return None
             return Laterality.BILATERAL if left_and_right else sides.pop()
-    return details.drain_side(folded.text, words)
+    return details.drain_side(folded.text.replace("\n", " "), words)
 
 
 def _side(one: Told, folded: Folded, words: Lexicon) -> Laterality | None:

@@ -25,7 +25,7 @@ FRENCH = frozenset((
     "visible",
 ))  # fmt: skip
 WORD = re.compile(r"[a-z]+")
-READ = 4000
+READ = 2000
 """So many characters are enough."""
 
 
@@ -36,5 +36,5 @@ FRENCH_LETTERS = re.compile("[éèêàâçîôùœÉÈÊÀÇ]| [:;?!]|\u00a0[:;?
 def language_of(folded: Folded) -> str:
     """One of "en" and "fr"; English where nothing tells."""
     words = WORD.findall(folded.text, 0, READ)
-    french = sum(word in FRENCH for word in words) + len(FRENCH_LETTERS.findall(folded.source, 0, READ))
-    return "fr" if french > sum(word in ENGLISH for word in words) else "en"
+    french = len([word for word in words if word in FRENCH]) + len(FRENCH_LETTERS.findall(folded.source, 0, READ))
+    return "fr" if french > len([word for word in words if word in ENGLISH]) else "en"

@@ -163,7 +163,7 @@ def _denied_after(scene: _Scene) -> _Verdict | None:
     if not scene.first("neg"):
         return None
     words = scene.lexicon
-    known = scene.told_earlier or words.known.search(scene.before) is not None or words.known.search(scene.after[:20]) is not None
+    known = scene.told_earlier or words.known.search(scene.before) is not None or words.known.search(scene.after) is not None
     suspected = scene.kind == "soft" or "soft" in scene.follows
     if known and not suspected:
         return _Verdict(LabelValue.RESOLVED, "resolved-not-seen", scene.follows["neg"])

@@ -46,7 +46,7 @@ class Told:
 
 def told(folded: Folded, cut: list[Section], lexicon: Lexicon) -> tuple[list[Told], bool]:
     """All mentions of these sections in reading order, and whether there were more than are read."""
-    names = [one.start() for _, one in zip(range(MOST + 1), lexicon.mention.finditer(folded.text), strict=False)]
+    names = [one.start() for _, one in zip(range(MOST + 1), lexicon.mention.finditer(folded.text.replace("\n", " ")), strict=False)]
     if not names:
         return [], False
     width = longest_line(folded)

@@ -10,11 +10,14 @@ if TYPE_CHECKING:
     from ptx_node.reports.text import Folded
 
 END = re.compile(
-    r"[.!?\n ](?:(?<=[.!])(?=\s|\Z)|(?<=[a-z]{3}\.)(?=[a-z]{3})|(?<=\?)(?=\s+[^\s,;?]{2})|(?<=\n)|(?<= )(?=\d{1,2}[.)/][ ]+[a-z]|[*][ ]))"
+    r"[.!?\n\d*](?:(?<=[.!])(?=\s|\Z)|(?<=[a-z]{3}\.)(?=[a-z]{3})|(?<=\?)(?=\s+[^\s,;?]{2})|(?<=\n)"
+    r"|(?<=\s\d)\d?[.)/][ ]+(?=[a-z])|(?<=\s[*])(?=[ ]))"
 )
+"""Ends of sentences, and the numbers and bullets of items, which begin one."""
 SHORT = re.compile(r"\b(?:dr|mr|mrs|ms|pr|prof|vs|approx|max|min|env|cf|ca|e\.g|i\.e|fig|ext|inf|sup|ant|post|lat|resp|diam|ep)\Z")
 BULLET = re.compile(r"[ ]*(?:[-*>+]|\d{1,2}[.)/-])[ ]*\S")
 LETTER = re.compile(r"\S")
+ENDS = (".", "!", "?", "\n")
 STOPS = ".:!?"
 NARROWEST = 40
 """Texts whose longest line is shorter are lists, not wrapped paragraphs."""
@@ -40,8 +43,9 @@ def sentences(folded: Folded, start: int, end: int, width: int) -> list[Span]:
             continue
         if stop[0] == "\n" and _runs_on(folded, at, width):
             continue
-        _add(found, text, begun, stop.end())
-        begun = stop.end()
+        after = stop.end() if stop[0] in ENDS else at
+        _add(found, text, begun, after)
+        begun = after
     _add(found, text, begun, end)
     return found
 
