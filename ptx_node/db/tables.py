@@ -241,6 +241,43 @@ class JobInput(Table):
     detail: Mapped[str | None] = mapped_column(Text)
 
 
+class Retrieval(Table):
+    """A study wanted from an archive: a row with a lease. See `ptx_node.domain.retrieval` and `ptx_node.pipeline.retrieve`.
+
+    `why` is a cohort's name, or "by hand"; one reason wants a study once. `modalities` (empty: all) are those of the wanted series;
+    `patient_id` and its issuer (empty: any) are whose it must be.
+    `expected_count` is what the archive says it has of them (null: it does not say), `received_count` what is in `instances`.
+    """
+
+    __tablename__ = "retrievals"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    archive: Mapped[str] = mapped_column(Text)
+    study_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    why: Mapped[str] = mapped_column(Text)
+    modalities: Mapped[list[Any]]
+    patient_id: Mapped[str] = mapped_column(Text)
+    issuer_of_patient_id: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(Integer)
+    lease_owner: Mapped[str | None] = mapped_column(Text)
+    lease_expires_at: Mapped[datetime | None]
+    not_before_at: Mapped[datetime | None]
+    expected_count: Mapped[int | None] = mapped_column(Integer)
+    received_count: Mapped[int] = mapped_column(Integer)
+    method: Mapped[str | None] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    wanted_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("archive", "study_instance_uid", "why"),
+        Index("ix_retrievals_archive_state", "archive", "state"),
+        Index("ix_retrievals_archive_started_at", "archive", "started_at"),
+    )
+
+
 class FindingRow(Table):
     """What the model said of one radiograph or one CT series, under one job. See `ptx_node.domain.finding`."""
 
