@@ -441,13 +441,13 @@ DRAIN = (
 DRAIN_GONE = (
     (
         r"(?:\bno|\bwithout(?: a)?|\bremov(?:al|ed|e|ing)(?: of)?(?: the| a| both)?|\bprior|\bprevious|\bdiscontinu\w+|\bpull\w*|"
-        r"\bafter|\bformer|\bold|\bconsider(?:ation)?(?: of)?(?: a| placing)?|\bneed for(?: a)?|\bmay require(?: a)?|"
+        r"\bafter|\bformer|\bold|\bconsider(?:ation)?(?: of)?(?: a| placing)?|\bneed for(?: a)?|\b(?:may )?requir(?:e|es|ing)(?: a)?|"
         r"\brecommend\w*(?: a)?)"
         r" (?:(?:right|left|bilateral|r|l|the|of|prior|previous|basal|apical|sided|right-sided|left-sided|one|two|small|bore|"
         r"residual)[ -])*$"
     ),
 )
-DRAIN_GONE_AFTER = (r"[^.;,]{0,60}\b(?:remov(?:ed|al)|pulled|discontinued|withdrawn|out\b|no longer|taken out|track|tract|site)",)
+DRAIN_GONE_AFTER = (r"[^.;,]{0,60}\b(?:remov(?:ed|al)|pulled(?! back)|discontinued|withdrawn|out\b|no longer|taken out|track|tract|site)",)
 TECHNIQUE = (
     (
         r"(?:helical|multidetector|multi-detector|spiral|volumetric|thin-section|axial (?:images|sections|acquisition)|"

@@ -22,6 +22,9 @@ FIRST = 2
 """Sentences of a report without headings that may be a request."""
 OPENING = 6
 """Sentences among which the technique is told, where it is told."""
+SHORTEST_FINDINGS = 8
+"""Characters of findings that are more than a heading followed by the next one."""
+EMPTY = " \n_-=*:."
 BEFORE_FINDINGS = (Part.INDICATION, Part.TITLE, Part.COMPARISON)
 
 
@@ -97,10 +100,10 @@ def parts(folded: Folded, lexicon: Lexicon) -> list[Section]:
     """
     cut = sections(folded, lexicon)
     kinds = [one.part for one in cut]
-    if Part.FINDINGS in kinds or not any(part in BEFORE_FINDINGS for part in kinds):
-        if Part.FINDINGS in kinds and cut[0].part is Part.BODY:
-            return [Section(Part.TITLE, cut[0].start, cut[0].end), *cut[1:]]
+    if not any(part in BEFORE_FINDINGS for part in kinds):
         return cut
+    if any(one.part is Part.FINDINGS and len(folded.text[one.start : one.end].strip(EMPTY)) >= SHORTEST_FINDINGS for one in cut):
+        return [Section(Part.TITLE, cut[0].start, cut[0].end), *cut[1:]] if cut[0].part is Part.BODY else cut
     last = max(place for place, part in enumerate(kinds) if part in BEFORE_FINDINGS)
     section = cut[last]
     begin = _first_end(section, folded, longest_line(folded))
