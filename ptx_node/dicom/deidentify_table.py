@@ -112,6 +112,7 @@ KEPT_CODE_STRINGS = _names("""
 KEPT_NUMBERS = _names("""
     DimensionIndexValues EntranceDose EntranceDoseInmGy FrameIncrementPointer RealWorldValueFirstValueMapped
     RealWorldValueLastValueMapped RealWorldValueIntercept RealWorldValueLUTData RealWorldValueSlope ReferencedFrameNumber
+    ReferencedSegmentNumber
 """)
 PIXELS = _names("""
     DoubleFloatPixelData ExtendedOffsetTable ExtendedOffsetTableLengths FloatPixelData PixelData BluePaletteColorLookupTableData

@@ -38,7 +38,7 @@ LONGEST_AMBIGUOUS_BYTES = 6
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{0,16}")
 _TIME = re.compile(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?")
 _DATE_WITH_POINTS = re.compile(r"\d{4}\.\d{2}\.\d{2}")  # retired, and still sent
-_DATE_TIME = re.compile(r"(\d{4})(\d{2})(\d{2})((?:\d{2}){0,3}(?:\.\d{1,6})?(?:[+-]\d{4})?)")
+_DATE_TIME = re.compile(r"(\d{4})(\d{2})(\d{2})((?:\d{2}){0,3}(?:\.\d{1,6})?)(?:[+-]\d{4})?")
 
 
 def texts_of(element: DataElement) -> list[str]:
@@ -89,7 +89,7 @@ def moved(element: DataElement, shifted: Callable[[date], date | None]) -> DataE
 
 
 def _moved_date(text: str, shifted: Callable[[date], date | None]) -> str:
-    """A DA or DT; empty where there is no whole date. The time of day and its offset from UTC stay."""
+    """A DA or DT; empty where there is no whole date. The time of day stays, its offset from UTC would tell summer from winter."""
     found = _DATE_TIME.fullmatch(text.replace(".", "") if _DATE_WITH_POINTS.fullmatch(text) else text)
     if found is None:
         return ""
