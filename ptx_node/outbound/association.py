@@ -130,8 +130,13 @@ def association(
     try:
         yield assoc
     finally:
-        if assoc.is_established:
-            assoc.release()
+        _end(assoc)
+
+
+def _end(assoc: Any) -> None:
+    """Release, unless the peer has aborted: the library may not have looked at that yet, and would wait for an answer in vain."""
+    if assoc.is_established and not assoc.acse.is_aborted():
+        assoc.release()
 
 
 def _send_at_once(event: Any) -> None:
