@@ -20,7 +20,9 @@ from ptx_node.cli import (
     lists,
     models,
     predict,
+    reconcile,
     report_import,
+    report_review,
     reports,
     roles,
     rules,
@@ -49,10 +51,11 @@ def root(*, version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-for module in (init, roles, demo, simulate, commission, send, predict, lists, models, doctor):
+for module in (init, roles, demo, simulate, commission, send, predict, reconcile, lists, models, doctor):
     module.register(app)
 app.add_typer(rules.app, name="rules", help="Check the routing rules, or explain what they do with an instance.")
 report_import.register(reports.app)
+report_review.register(reports.app)
 app.add_typer(reports.app, name="reports", help="Radiology reports: what they say of a pneumothorax.")
 app.add_typer(database.app, name="db", help="The database's schema.")
 app.add_typer(audit.app, name="audit", help="The audit trail: verify its chain of hashes, list its events.")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from ptx_node.db.deliveries import note_given_up
-from ptx_node.db.tables import Delivery, FindingRow, Instance, Job, Result
+from ptx_node.db.tables import Delivery, ExaminationRow, FindingRow, Instance, Job, Result
+from ptx_node.domain.examination import Examination
 from ptx_node.domain.finding import Outcome
 from ptx_node.domain.job import DeliveryState
 from ptx_node.errors import PermanentError
@@ -74,6 +75,30 @@ def record_finding(session: Session, job: Job, finding: Finding, input_digest: s
     _describe(row, finding)
     session.flush()
     return row
+
+
+def record_examination(session: Session, finding: FindingRow, examination: Examination) -> None:
+    """When and of whom the images of a finding were made; changed only where the headers say something else now."""
+    instance = session.scalar(
+        select(Instance.id).where(Instance.sop_instance_uid.in_(finding.sop_instance_uids)).order_by(Instance.id).limit(1)
+    )
+    if instance is None:
+        return  # read from files that no door received
+    row = session.get(ExaminationRow, finding.id)
+    if row is None:
+        row = ExaminationRow(finding_id=finding.id)
+        session.add(row)
+    moment = examination.examined
+    told = {
+        "instance_id": instance,
+        "examined_at": moment.at if moment else None,
+        "examined_on": moment.day if moment else None,
+        **{name: getattr(examination, name) for name in Examination.__slots__ if name != "examined"},
+    }
+    for name, value in told.items():
+        setattr(row, name, value)
+    row.reconcile_needed = True
+    session.flush()
 
 
 def record_result(session: Session, finding: FindingRow, result: StoredResult, encoded_at: datetime) -> Result:

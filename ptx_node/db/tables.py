@@ -582,6 +582,80 @@ class ReportLabelRow(Table):
     decided_at: Mapped[datetime]
 
 
+class ExaminationRow(Table):
+    """When, of whom and with what the images of one finding were made. See `ptx_node.domain.examination`.
+
+    `instance_id` is an image of the finding, through which its patient is found. `examined_on` is the local day.
+    `reconcile_needed`: no reconciliation has looked at it yet.
+    """
+
+    __tablename__ = "examinations"
+
+    finding_id: Mapped[int] = mapped_column(Id, ForeignKey("findings.id"), primary_key=True, autoincrement=False)
+    instance_id: Mapped[int] = mapped_column(Id, ForeignKey("instances.id"), index=True)
+    modality: Mapped[str] = mapped_column(Text)
+    examined_at: Mapped[datetime | None]
+    examined_on: Mapped[date | None] = mapped_column(index=True)
+    patient_sex: Mapped[str] = mapped_column(Text)
+    patient_age_years: Mapped[float | None]
+    view_position: Mapped[str] = mapped_column(Text)
+    manufacturer: Mapped[str] = mapped_column(Text)
+    manufacturer_model_name: Mapped[str] = mapped_column(Text)
+    station_name: Mapped[str] = mapped_column(Text)
+    reconcile_needed: Mapped[bool]
+
+
+Index(
+    "ix_examinations_unreconciled",
+    ExaminationRow.finding_id,
+    sqlite_where=text("reconcile_needed"),
+    postgresql_where=text("reconcile_needed"),
+)
+
+
+class PairRow(Table):
+    """A finding and a CT report of the same patient and local day. See `ptx_node.domain.reconciliation`.
+
+    Only `superseded_at` is ever changed: what a pair said before a correction can be read for ever. `label_id` is the label that counted,
+    `interval_s` the time from the image to the CT; `secondary_reason` is null for the primary pair, which the figures count.
+    """
+
+    __tablename__ = "pairs"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    finding_id: Mapped[int] = mapped_column(Id, ForeignKey("findings.id"), index=True)
+    report_id: Mapped[int] = mapped_column(Id, ForeignKey("radiology_reports.id"), index=True)
+    label_id: Mapped[int] = mapped_column(Id, ForeignKey("report_labels.id"))
+    agreement: Mapped[str] = mapped_column(Text)
+    interval_s: Mapped[float | None]
+    secondary_reason: Mapped[str | None] = mapped_column(Text)
+    reconciled_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
+
+
+Index(
+    "uq_pairs_standing",
+    PairRow.finding_id,
+    PairRow.report_id,
+    unique=True,
+    sqlite_where=text("superseded_at IS NULL"),
+    postgresql_where=text("superseded_at IS NULL"),
+)
+
+
+class UnmatchedRow(Table):
+    """A finding or a report that stands without a partner, and why. Only `superseded_at` is ever changed."""
+
+    __tablename__ = "unmatched"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    finding_id: Mapped[int | None] = mapped_column(Id, ForeignKey("findings.id"), index=True)
+    report_id: Mapped[int | None] = mapped_column(Id, ForeignKey("radiology_reports.id"), index=True)
+    reason: Mapped[str] = mapped_column(Text)
+    reconciled_at: Mapped[datetime]
+    superseded_at: Mapped[datetime | None]
+
+
 class Heartbeat(Table):
     """A process of the node that says it lives. Silence is how a lost worker is noticed."""
 

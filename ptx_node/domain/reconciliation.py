@@ -6,6 +6,7 @@ nearest CT after it alone: what was treated in between is no error of the model.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import product
@@ -29,6 +30,8 @@ class Unmatched(StrEnum):
     """Several of the day, and a time of examination is missing: it cannot be told which came before."""
     NOT_NEAREST = "not_nearest"
     """Another radiograph lies between this one and the CT, or another CT between this radiograph and the report's."""
+    OTHER_EXAMINATION = "other_examination"
+    """The report is of another CT of the day than the series that was read."""
     NO_EXAMINATION_DATE = "no_examination_date"
     PATIENT_UNKNOWN = "patient_unknown"
     """No identity of the report is that of a patient whose images came."""
@@ -36,8 +39,11 @@ class Unmatched(StrEnum):
     """The number is known of several issuers, and this side names none."""
     NOT_COVERED = "not_covered"
     """The examination does not show the thorax."""
+    NOT_CT = "not_ct"
+    """The report is of another kind of examination."""
     NO_TEXT = "no_text"
     """The report has no text that can be read."""
+    NOT_LABELLED = "not_labelled"
     PRELIMINARY = "preliminary"
     WITHDRAWN = "withdrawn"
     NOT_ANSWERED = "not_answered"
@@ -66,6 +72,11 @@ TRUTHS: dict[LabelValue, bool | None] = {
 """Whether there was a pneumothorax. A CT of the thorax that does not name one is taken as without; the label is kept with the pair, so that
 an analysis may leave these out."""
 
+CT_MODALITIES = frozenset({"CT", "CAT"})
+UNSPECIFIC_MODALITIES = frozenset({"", "RAD", "IMG", "OT", "RX"})
+"""What HL7 senders write for "radiology" (table 0074), or nothing: the procedure has to tell."""
+CT_WORDS = re.compile(r"\b(?:ct|cta|ctpa|hrct|tdm|scanner|angio-?scanner|tomodensitom\w+|computed tomograph\w*)\b", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:
@@ -74,21 +85,24 @@ class Answered:
     Attributes:
         examined_at: aware UTC; None where only the day is known.
         model: findings of different models or versions are paired apart.
+        names: of the examination: Study Instance UID and accession number, where they are known.
     """
 
     finding_id: int
     model: str
     positive: bool
     examined_at: datetime | None
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """One report chain as it stands, as far as pairing needs it."""
+    """One report chain as it stands, as far as pairing needs it; `names` as of `Answered`."""
 
     report_id: int
     label: LabelValue
     examined_at: datetime | None
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +139,33 @@ def pair(findings: Sequence[Answered], reports: Sequence[Reported]) -> list[Pair
         primary = _primaries(mine, reports)
         for finding, report in product(mine, reports):
             reason = None if (finding.finding_id, report.report_id) in primary else _reason(finding, report)
-            pairs.append(
-                Pair(
-                    finding.finding_id,
-                    report.report_id,
-                    agreement_of(report.label, positive=finding.positive),
-                    interval_s(finding, report),
-                    reason,
-                )
-            )
+            pairs.append(_pair(finding, report, reason))
     return pairs
+
+
+def pair_series(findings: Sequence[Answered], reports: Sequence[Reported]) -> list[Pair]:
+    """Every pair of one patient's day where CT series were read: primary is the report of the very examination.
+
+    It is told by Study Instance UID or accession number; where no report of the day names one of the day's series, and there is one
+    examination and one report, they belong together.
+    """
+    named = any(finding.names & report.names for finding, report in product(findings, reports))
+    alone = not named and len(reports) == 1 and len({one.names for one in findings}) == 1
+    return [
+        _pair(finding, report, None if alone or finding.names & report.names else Unmatched.OTHER_EXAMINATION)
+        for finding, report in product(findings, reports)
+    ]
+
+
+def is_ct(modality: str, procedure: str) -> bool:
+    """Whether a report is of a CT, by the sender's modality, else by the words of the procedure (English, French)."""
+    said = modality.strip().upper()
+    return said in CT_MODALITIES or (said in UNSPECIFIC_MODALITIES and CT_WORDS.search(procedure) is not None)
+
+
+def _pair(finding: Answered, report: Reported, reason: Unmatched | None) -> Pair:
+    agreement = agreement_of(report.label, positive=finding.positive)
+    return Pair(finding.finding_id, report.report_id, agreement, interval_s(finding, report), reason)
 
 
 def agreement_of(label: LabelValue, *, positive: bool) -> Agreement:

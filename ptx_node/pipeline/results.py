@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from ptx_node.db.tables import FindingRow, Job
     from ptx_node.domain.audit import Event
+    from ptx_node.domain.examination import Examination
     from ptx_node.domain.finding import ModelIdentity
     from ptx_node.domain.image import Volume
     from ptx_node.domain.result_policy import DestinationPolicy
@@ -177,8 +178,11 @@ def record_finding(
     encoded: Sequence[EncodedResult],
     destinations: Sequence[ResultDestination],
     trace: Trace = NO_TRACE,
+    examination: Examination | None = None,
 ) -> Recorded:
     """Store the results' files, then commit finding, results and deliveries in one transaction.
+
+    `examination` is what the headers of the images say, for the reconciliation with reports; None where they were not read.
 
     Idempotent. A result that is recorded with the same content (dates of writing apart) stays as it is, bytes and
     deliveries; with other content it gets the new bytes and is delivered again, under the same UID. No delivery ever
@@ -193,7 +197,7 @@ def record_finding(
         with begin_read(engine) as session:
             known = rows.known_results(session, [str(one.dataset.SOPInstanceUID) for one in encoded])
         stored = [_store(store, one, known.get(str(one.dataset.SOPInstanceUID))) for one in encoded]
-        recording = _Recording(job_id, finding, tuple(stored), tuple(destinations), now(), trace)
+        recording = _Recording(job_id, finding, tuple(stored), tuple(destinations), now(), trace, examination)
         try:
             with begin_write(engine) as session:
                 recorded = recording.commit(session, known)
@@ -249,6 +253,7 @@ class _Recording:
     destinations: tuple[ResultDestination, ...]
     moment: datetime
     trace: Trace
+    examination: Examination | None
 
     def commit(self, session: Session, known: Mapping[str, StoredResult]) -> Recorded | None:
         """Write the rows; None when another worker changed these results since `known` was read."""
@@ -262,6 +267,8 @@ class _Recording:
         study = self.stored[0].study_instance_uid if self.stored else job.study_instance_uid
         digest = input_digest(study, self.finding.sop_instance_uids)
         row = rows.record_finding(session, job, self.finding, digest, job.inferred_at or self.moment)
+        if self.examination is not None:
+            rows.record_examination(session, row, self.examination)
         replaced = frozenset(
             one.sop_instance_uid
             for one in self.stored

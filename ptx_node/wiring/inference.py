@@ -6,12 +6,14 @@ import gc
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 import pydicom
 
 from ptx_node.db import heartbeats
 from ptx_node.db.session import now
 from ptx_node.dicom.equipment import WriterContext
+from ptx_node.dicom.examination import examination_of
 from ptx_node.dicom.pixels import read_radiograph
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.finding import Outcome, ResultKind
@@ -100,7 +102,7 @@ class Writer:
         begun = time.perf_counter()
         destinations = results.destinations_of(claim.destinations, self.policies) if self._wanted(claim, finding) else ()
         kinds = frozenset(kind for one in destinations for kind in one.kinds)
-        sources = read_headers(paths) if kinds else []
+        sources = read_headers(paths if kinds else paths[:1]) if kinds or finding.outcome in results.ANSWERED else []
         supersedes = results.superseded_reports(
             self.engine, job_id=claim.job_id, finding=finding, study_instance_uid=claim.study_instance_uid
         )
@@ -116,6 +118,7 @@ class Writer:
             encoded=encoded,
             destinations=destinations,
             trace=replace(trace, settings_sha256=self.settings_sha256, timings_ms=timings_ms),
+            examination=examination_of(sources, ZoneInfo(node.time_zone)) if sources else None,
         )
         for one in destinations:
             self.bell.ring("ptx.deliver", one.name)

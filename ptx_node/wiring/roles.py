@@ -15,6 +15,7 @@ from ptx_node.log import get
 from ptx_node.outbound.commitment_report import CommitmentReporter
 from ptx_node.pipeline import enqueue
 from ptx_node.pipeline.commitment import report_commitments
+from ptx_node.pipeline.reconcile import reconcile
 from ptx_node.pipeline.sweep import OLD_S, sweep_store
 from ptx_node.wiring.doors import open_doors
 from ptx_node.wiring.node import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 log = get(__name__)
 
 TIDY_INTERVAL_S = 3600.0
+RECONCILE_INTERVAL_S = 60.0
 
 
 def worker(settings: Settings, queue: str) -> int:
@@ -86,6 +88,7 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
     beside = (
         ("commitment reports", lambda: report_commitments(engine, store, reporter), settings.worker.sweep_interval_s),
         ("patients", find_patients(settings, engine), settings.worker.sweep_interval_s),
+        ("reconciliation", lambda: reconcile(engine, until=stop.is_set), RECONCILE_INTERVAL_S),
         ("tidy", tidy, TIDY_INTERVAL_S),
     )
     for name, look, interval_s in beside:
