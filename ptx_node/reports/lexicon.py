@@ -40,7 +40,7 @@ class Lexicon:
         mask: phrases with a negation in them that say that something exists.
         clause: where one statement of a sentence ends.
         before: cues that stand before a mention, one named group a kind.
-        after: cues that stand after it.
+        after: cues that stand after it; `after_denial` those of them that can still change a denial.
         breaks: what ends the reach of a cue that stands before.
         after_breaks: what ends the reach of a cue that stands after.
         new_phrase: a size, a side, a change: what begins a statement of its own after a comma.
@@ -67,6 +67,7 @@ class Lexicon:
     clause: re.Pattern[str]
     before: re.Pattern[str]
     after: re.Pattern[str]
+    after_denial: re.Pattern[str]
     breaks: re.Pattern[str]
     after_breaks: re.Pattern[str]
     new_phrase: re.Pattern[str]
@@ -110,6 +111,7 @@ def lexicon(language: str) -> Lexicon:
         clause=re.compile(WORD_START + _any(words.CLAUSES)),
         before=_kinds(words.BEFORE),
         after=_kinds(words.AFTER),
+        after_denial=_kinds({"hard": words.AFTER["hard"]}),
         breaks=re.compile(WORD_START + _any(words.BREAKS)),
         after_breaks=re.compile(WORD_START + _any(words.AFTER_BREAKS)),
         new_phrase=re.compile(rf"\b{_any(words.NEW_PHRASE)}"),

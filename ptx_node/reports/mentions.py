@@ -201,9 +201,12 @@ RULES = (_left_open, _gone, _denied_before, _denied_after, _asked_or_past, _doub
 def _decide(one: re.Match[str], before: str, after: str, lexicon: Lexicon) -> Mention:
     """The verdict of the first rule that has one."""
     cue = _cue_before(before, after, lexicon)
+    kind = cue.kind if cue is not None else ""
     near = before[cue.end :] if cue is not None else before
     told_earlier = lexicon.earlier.search(near) is not None or lexicon.earlier_after.search(after) is not None
-    scene = _Scene(before, after, cue, _cues_after(after, lexicon), told_earlier, lexicon)
+    scene = _Scene(
+        before, after, cue, _cues_after(after, lexicon.after_denial if kind == "neg" else lexicon.after, lexicon), told_earlier, lexicon
+    )
     verdict = next((found for rule in RULES if (found := rule(scene)) is not None), None)
     if verdict is None:
         verdict = _Verdict(LabelValue.POSITIVE, "persists" if scene.persists else "affirmed", scene.follows.get("persist"))
@@ -251,11 +254,11 @@ def _reaches(gap: str, after: str, lexicon: Lexicon) -> bool:
     return lexicon.new_phrase.search(segment) is None
 
 
-def _cues_after(after: str, lexicon: Lexicon) -> dict[str, _Cue]:
+def _cues_after(after: str, cues: re.Pattern[str], lexicon: Lexicon) -> dict[str, _Cue]:
     """The first cue of each kind behind the mention that nothing separates from it."""
     stop = lexicon.after_breaks.search(after)
     found: dict[str, _Cue] = {}
-    for one in lexicon.after.finditer(after):
+    for one in cues.finditer(after):
         if stop is not None and one.start() > stop.start():
             break
         found.setdefault(str(one.lastgroup), _Cue(str(one.lastgroup), *one.span()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -55,9 +55,8 @@ def told(folded: Folded, cut: list[Section], lexicon: Lexicon) -> tuple[list[Tol
     width = longest_line(folded)
     found: list[Told] = []
     for section in cut:
-        if bisect_right(names, section.end) == bisect_right(names, section.start - 1):
-            continue
-        found += _of_section(section, folded, lexicon, (names, width))
+        if bisect_left(names, section.start) < bisect_left(names, section.end):
+            found += _of_section(section, folded, lexicon, (names, width))
     return found, len(names) > MOST
 
 
@@ -68,11 +67,12 @@ def _of_section(section: Section, folded: Folded, lexicon: Lexicon, known: tuple
     if section.part is Part.BODY:
         technique = next((place for place, span in enumerate(spans[:OPENING]) if _is_technique(folded.text[slice(*span)], lexicon)), -1)
     found: list[Told] = []
-    for place, (start, end) in enumerate(spans):
-        if bisect_right(names, end) == bisect_right(names, start - 1):
-            continue
+    starts = [start for start, _ in spans]
+    within = names[bisect_left(names, section.start) : bisect_left(names, section.end)]
+    for place in sorted({bisect_right(starts, name) - 1 for name in within} - {-1}):
         if len(found) >= MOST:
             break
+        start, end = spans[place]
         following = folded.text[slice(*spans[place + 1])] if place + 1 < len(spans) else ""
         sentence = folded.text[start:end].replace("\n", " ")
         first = section.part is Part.BODY and place < FIRST

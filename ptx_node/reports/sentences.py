@@ -62,11 +62,14 @@ def _goes_on(folded: Folded, at: int) -> bool:
 
 
 def _add(found: list[Span], text: str, start: int, end: int) -> None:
-    while start < end and text[start].isspace():
-        start += 1
-    while start < end and text[end - 1].isspace():
-        end -= 1
-    found.extend((first, min(first + LONGEST, end)) for first in range(start, end, LONGEST))
+    piece = text[start:end].lstrip()
+    start = end - len(piece)
+    end = start + len(piece.rstrip())
+    while end - start > LONGEST:
+        found.append((start, start + LONGEST))
+        start += LONGEST
+    if start < end:
+        found.append((start, end))
 
 
 def _runs_on(folded: Folded, at: int, width: int) -> bool:

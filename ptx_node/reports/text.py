@@ -26,6 +26,7 @@ PLAIN = {
 SPELT = {"œ": "oe", "Œ": "oe", "æ": "ae", "Æ": "ae", "ß": "ss", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l", "…": "..."}
 ODD = re.compile(r"[^\x00-\x09\x0b-\x1f!-,.-\x7f](?:(?<=[^\x00-\x7f])|(?<=-)[ ]*\n[ ]*|(?<= )(?:[ ]*\n[ ]*|[ ]+)|(?<=\n)[ ]+)")
 """What is not one plain character: other letters, words torn at the end of a line, and runs of space."""
+FOREIGN = re.compile(r"[^\x00-\x7f]")
 RUNS = ("  ", " \n", "\n ", "-\n")
 BEFORE_WRAP = re.compile(r"[a-z]{2,12}\Z")
 AFTER_WRAP = re.compile(r"[a-z]{2,12}")
@@ -81,17 +82,17 @@ class Folded:
 def fold(source: str) -> Folded:
     """Fold any text; never fails, in time linear to its length."""
     text = source.replace("\r\n", " \n").replace("\r", "\n").translate(TABLE).lower()
-    if text.isascii() and not any(mark in text for mark in RUNS):
-        return Folded(text, source)
-    return _mapped(text, source)
+    if any(mark in text for mark in RUNS):
+        return _mapped(text, source, ODD)
+    return Folded(text, source) if text.isascii() else _mapped(text, source, FOREIGN)
 
 
-def _mapped(text: str, source: str) -> Folded:
+def _mapped(text: str, source: str, odd: re.Pattern[str]) -> Folded:
     """Replace what is odd, and remember where everything stood."""
     pieces: list[str] = []
     places: list[int] = []
     done = 0
-    for found in ODD.finditer(text):
+    for found in odd.finditer(text):
         start, end = found.span()
         kept = _kept(text, start, end)
         if kept == found[0]:
