@@ -74,9 +74,10 @@ BOUNDED_BELOW = 8
 """Characters. A shorter value counts only where no letter or digit stands beside it."""
 
 DATE_FORMATS = (
-    *("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d%m%Y", "%y%m%d"),
+    *("%Y%m%d", "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%d%m%Y"),
     *("%d %B %Y", "%B %d, %Y"),
 )
+OF_BIRTH = "%y%m%d"  # of other dates it is often a time of day
 WIDE = ("utf-16-le", "utf-16-be")
 ENCODINGS = (
     *("utf-8", "latin-1", "cp1252", "shift_jis", "iso2022_jp", "euc_jp", "euc_kr", "gb18030", "big5"),
@@ -247,7 +248,7 @@ def _spellings(identifier: Identifier) -> Iterator[tuple[Kind, str]]:
     """The ways in which people and programs write a value."""
     value = identifier.value.strip(" \0")
     if identifier.kind in {Kind.DATE, Kind.BIRTH_DATE}:
-        for text in _dates(value):
+        for text in _dates(value, DATE_FORMATS if identifier.kind is Kind.DATE else (*DATE_FORMATS, OF_BIRTH)):
             yield identifier.kind, text
     elif identifier.kind is Kind.NAME:
         for kind, text in itertools.chain.from_iterable(_names(group) for group in value.split("=")):
@@ -281,10 +282,10 @@ def _accents(text: str) -> list[str]:
     return list(dict.fromkeys((text, unicodedata.normalize("NFC", text), decomposed, plain)))
 
 
-def _dates(value: str) -> list[str]:
+def _dates(value: str, formats: Iterable[str]) -> list[str]:
     digits = value.replace(".", "").replace("-", "")[:8]
     try:
         day = date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError:
         return []
-    return list(dict.fromkeys(day.strftime(form) for form in DATE_FORMATS))
+    return list(dict.fromkeys(day.strftime(form) for form in formats))
