@@ -363,7 +363,7 @@ EARLIER = (
         rf"(?:previous(?:ly)?|prior|former(?:ly)?|earlier|preexisting|pre-existing|antecedent)(?: (?:{_SEEN}|described|reported|"
         r"mentioned|questioned|suspected|known|small|tiny|moderate|large|trace|right|left|apical|bilateral|-?sided|the|a))*"
         rf"(?! (?:{_EXAM}|to|chest|today|placement|thoracentesis|surgery|lobectomy|wedge|resection|biopsy|tube|"
-        r"removal)\b)(?=[a-z -]*$)"
+        r"removal)\b)(?![a-z -]*\b(?:is|are|was|there|now)\b)(?=[a-z -]*$)"
     ),
     rf"(?:was|were) (?:previously |initially |formerly )?{_SEEN}",
 )
@@ -396,7 +396,7 @@ SIDES = {
     "both": (
         r"bilateral(?:ly)?",
         "biapical",
-        "both",
+        r"both(?= (?:sides|lungs|hemithora\w+|apices|pleural|the))",
         "on either side",
         r"right(?:-sided)? and (?:[a-z-]+ ){0,3}?left",
         r"left(?:-sided)? and (?:[a-z-]+ ){0,3}?right",

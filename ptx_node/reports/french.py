@@ -278,6 +278,10 @@ AFTER = {
     "limits": (r"\b(?:est|etait|reste|rendue?) (?:\w+ )?(?:limitee?|difficile(?! a )|genee?|impossible|sous-optimale?|perturbee?)\b",),
     "resolved": (
         (
+            r"^ (?:droit |gauche )?et (?:l'|un )?epanchements?[a-z ]{0,40} (?:resorbes|disparus|resolus|ont (?:totalement |"
+            r"completement )?disparu)\b"
+        ),
+        (
             r"\b(?:a|ont|est|sont|avait|ayant|actuellement|totalement|completement|entierement|maintenant|desormais|"
             r",)? ?(?:totalement |completement |entierement |ce jour |maintenant |desormais )*(?:disparu\w*|resorbee?s?|"
             r"resolue?s?|resolutif|evacuee?s?|guerie?s?|exsuffle)\b"

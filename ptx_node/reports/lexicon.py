@@ -21,6 +21,7 @@ LABELLER = "1"
 TERM = (
     r"(?:(?:hydro|ha?emo|hemato|pyo|chylo|hydro-?pyo|hydro-?ha?emo)[- ]?)?"
     r"(?:[pn][neumo]{3,8}(?:\s?-\s{0,4}|\s{1,4})?(?:ha?emo|hydro|pyo)?-?t[hrota]{2,7}(?:x(?:e?s)?|ces|cies|ses|s)\b"
+    r"(?! (?:protocol|series|precautions|kit|catheters?|tubes?)\b)"
     r"|p(?:tx|nx|ntx|no|nt)s?\b)"
 )
 """Pneumothorax however it is spelt, singular and plural, and its abbreviations."""

@@ -53,9 +53,15 @@ class _Cue:
 
 def read(sentence: str, lexicon: Lexicon) -> list[Mention]:
     """Every mention of a sentence of folded text, in its order; spans are places in the sentence."""
-    named = list(lexicon.mention.finditer(sentence))
-    if any(one.lastgroup is None for one in named):  # "pleural air, possibly a pneumothorax": the name counts, not its description
-        named = [one for one in named if one.lastgroup is None]
+    everything = list(lexicon.mention.finditer(sentence))
+    names = [one for one in everything if one.lastgroup is None]
+    found = _read(sentence, names, lexicon)
+    if any(one.value is not None for one in found):  # "pleural air, possibly a pneumothorax": the name counts, not its description
+        return found
+    return found + _read(sentence, [one for one in everything if one.lastgroup is not None], lexicon)
+
+
+def _read(sentence: str, named: list[re.Match[str]], lexicon: Lexicon) -> list[Mention]:
     if not named:
         return []
     masked = lexicon.mask.sub(lambda one: "~" * len(one[0]) if not lexicon.mention.search(one[0]) else one[0], sentence)
