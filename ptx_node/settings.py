@@ -97,6 +97,9 @@ class DicomSettings(Group):
     host: str = "127.0.0.1"
     port: Port = 11112
     ae_title: AeTitle = "PTX"
+    retrieve_ae_title: AeTitle = Field(
+        default="PTX_RETRIEVE", description="called AE title of what archives send because we asked (C-MOVE)"
+    )
     processes: int = Field(default=2, ge=1, le=64)
     peers: tuple[Peer, ...] = Field(default=(), description="calling AE titles allowed; empty refuses everybody")
     sources: dict[str, str] = Field(default_factory=dict, description="called AE title -> source name")
@@ -252,6 +255,48 @@ class FolderDestination(DestinationBase):
     folder: Path = Field(description="relative to the node's home")
 
 
+class ArchiveBase(Group):
+    """Where studies are looked for and fetched, and how gently."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    studies_per_minute: float = Field(default=6.0, gt=0, le=6000, description="fetched, at most")
+    window: str = Field(
+        default="",
+        pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$",
+        description="when studies may be fetched, by node.time_zone: 22:00-06:00; empty: at any time",
+    )
+    issuer_of_patient_id: str = Field(default="", description="of patient IDs that the archive answers without their issuer")
+    timeout_s: float = Field(default=60.0, gt=0)
+
+
+class DimseArchive(ArchiveBase):
+    """C-FIND, then C-GET, or C-MOVE to `dicom.retrieve_ae_title`."""
+
+    type: Literal["dimse"]
+    host: str
+    port: Port
+    called_ae: AeTitle
+    calling_ae: AeTitle = "PTX"
+    retrieve: Literal["auto", "c_get", "c_move"] = Field(default="auto", description="auto: C-MOVE where C-GET is refused")
+    move_timeout_s: float = Field(default=600.0, gt=0, description="the longest silence during C-MOVE")
+    tls: TlsFiles | None = None
+
+
+class DicomwebArchive(ArchiveBase):
+    """QIDO-RS, then WADO-RS. The bearer token comes from the secrets folder or environment."""
+
+    type: Literal["dicomweb"]
+    url: str = Field(pattern=r"^https?://")
+    retrieve: Literal["auto", "wado"] = "auto"
+    bearer_token: SecretStr | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: TlsFiles | None = None
+
+
+Archive = Annotated[DimseArchive | DicomwebArchive, Field(discriminator="type")]
+
+
 Destination = Annotated[DimseDestination | DicomwebDestination | FolderDestination, Field(discriminator="type")]
 
 
@@ -272,6 +317,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     models: dict[str, Path] = Field(default_factory=dict, description="model name -> MONAI Bundle folder; empty: those that ship")
     destinations: tuple[Destination, ...] = ()
+    archives: tuple[Archive, ...] = ()
     rules: tuple[dict[str, Any], ...] = ()
     config_file: Path | None = Field(default=None, exclude=True)
 

@@ -20,6 +20,7 @@ from ptx_node.cli import (
     lists,
     models,
     predict,
+    pull,
     reconcile,
     report_import,
     report_review,
@@ -51,7 +52,7 @@ def root(*, version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-for module in (init, roles, demo, simulate, commission, send, predict, reconcile, lists, models, doctor):
+for module in (init, roles, demo, simulate, commission, send, pull, predict, reconcile, lists, models, doctor):
     module.register(app)
 app.add_typer(rules.app, name="rules", help="Check the routing rules, or explain what they do with an instance.")
 report_import.register(reports.app)

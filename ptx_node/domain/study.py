@@ -11,6 +11,8 @@ class Via(StrEnum):
 
     DIMSE = "dimse"
     STOW = "stow"
+    RETRIEVE = "retrieve"
+    """The node asked an archive for it. No rule reads it, and nothing of it is answered to anybody."""
 
 
 @dataclass(frozen=True, slots=True)

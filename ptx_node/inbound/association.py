@@ -57,7 +57,10 @@ class CommitmentScp(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What every association of the process is held to."""
+    """What every association of the process is held to.
+
+    What comes to `retrieve_ae_title` is what the node itself asked an archive to send (C-MOVE), and is marked so.
+    """
 
     called_ae_titles: frozenset[str]
     sources: Mapping[str, str]
@@ -65,6 +68,7 @@ class Terms:
     max_associations: int
     max_pdu: int
     idle_timeout_s: float
+    retrieve_ae_title: str = ""
 
 
 class Association:
@@ -149,7 +153,8 @@ class Association:
             raise PduError(6, str(error)) from error
         terms = self._terms
         source = terms.sources.get(proposal.called_ae, proposal.called_ae)
-        self._origin = Origin(Via.DIMSE, source, proposal.calling_ae, proposal.called_ae, self._address)
+        via = Via.RETRIEVE if proposal.called_ae == terms.retrieve_ae_title else Via.DIMSE
+        self._origin = Origin(via, source, proposal.calling_ae, proposal.called_ae, self._address)
         rejection = check_proposal(proposal, address=self._address, peers=terms.peers, called_ae_titles=terms.called_ae_titles)
         if rejection is None and open_associations > terms.max_associations:
             rejection = too_many(terms.max_associations)

@@ -39,12 +39,13 @@ def listen(host: str, port: int) -> socket.socket:
 def terms_of(dicom: DicomSettings) -> Terms:
     """What the settings mean for every association."""
     return Terms(
-        called_ae_titles=frozenset({dicom.ae_title, *dicom.sources}),
+        called_ae_titles=frozenset({dicom.ae_title, dicom.retrieve_ae_title, *dicom.sources}),
         sources=dicom.sources,
         peers=dicom.peers,
         max_associations=dicom.max_associations,
         max_pdu=dicom.max_pdu,
         idle_timeout_s=dicom.idle_timeout_s,
+        retrieve_ae_title=dicom.retrieve_ae_title,
     )
 
 

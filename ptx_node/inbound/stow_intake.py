@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ptx_node.errors import InputError
 from ptx_node.outbound.multipart import MultipartParser, PartBegin, PartData, PartEnd
-from ptx_node.pipeline.part import Part
+from ptx_node.pipeline.part import Asked, Part
 
 if TYPE_CHECKING:
     from ptx_node.domain.study import Origin
@@ -35,7 +35,7 @@ class Intake:
     def __init__(self, receiver: Receiver, origin: Origin, *, boundary: str, study_instance_uid: str = "") -> None:
         self._receiver = receiver
         self._origin = origin
-        self._study_instance_uid = study_instance_uid
+        self._asked = Asked(study_instance_uid)
         self._parser = MultipartParser(boundary)
         self._part: Part | None = None
         self.receipts: list[Receipt] = []
@@ -51,7 +51,7 @@ class Intake:
             if isinstance(event, PartBegin):
                 if event.content_type not in ("", "application/dicom"):
                     raise WrongPartError(event.content_type)
-                self._part = Part(self._receiver, self._origin, study_instance_uid=self._study_instance_uid)
+                self._part = Part(self._receiver, self._origin, self._asked)
             elif self._part is None:
                 continue
             elif isinstance(event, PartData):

@@ -49,6 +49,7 @@ class RouteOutcome(StrEnum):
     LATE_IGNORED = "late_ignored"
     OWN_RESULT = "own_result"
     UNREADABLE = "unreadable"
+    RETRIEVED = "retrieved"
     NO_RULE = "no_rule"
 
 
@@ -117,6 +118,9 @@ def enqueue_new(
         own = collections.own_results(session, [one.sop_instance_uid for one in instances])
     planned, unread = [], 0
     for instance in instances:
+        if instance.via == Via.RETRIEVE:
+            planned.append(_Planned(instance, outcome=RouteOutcome.RETRIEVED, detail="fetched from an archive, for no rule to read"))
+            continue
         if instance.sop_instance_uid in own:
             planned.append(_Planned(instance, outcome=RouteOutcome.OWN_RESULT, detail="this node wrote it"))
             continue

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -21,6 +21,7 @@ from ptx_node.db import audit
 from ptx_node.db.session import unavailable
 from ptx_node.db.tables import Conflict, Instance, Refusal
 from ptx_node.domain.audit_events import receipt, refused_at_the_door
+from ptx_node.domain.study import Via
 from ptx_node.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:
@@ -46,11 +47,12 @@ _WRITTEN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the database says of a SOP Instance UID after the commit: which bytes, where they lie, and since when."""
+    """What the database says of a SOP Instance UID after the commit: which bytes, where they lie, since when, through which door."""
 
     sha256: str
     path: str
     received_at: datetime
+    via: str
 
 
 @dataclass(slots=True)
@@ -76,7 +78,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self._insert = RawInsert(engine, Instance.__table__, "sop_instance_uid")  # type: ignore[arg-type]
-        self._known = select(Instance.sop_instance_uid, Instance.sha256, Instance.path, Instance.received_at).where(
+        self._known = select(Instance.sop_instance_uid, Instance.sha256, Instance.path, Instance.received_at, Instance.via).where(
             Instance.sop_instance_uid.in_(bindparam("uids", expanding=True))
         )
 
@@ -131,10 +133,11 @@ class Ledger:
             self._committed()
 
     def _transaction(self, batch: Sequence[_Ticket], *, repeated: bool = False) -> tuple[int, dict[str, Known]]:
-        """Insert and commit; returns how many rows are new, and, unless all are, what the table holds.
+        """Insert and commit; returns how many rows are new to the rules, and, unless all are new, what the table holds.
 
         `repeated`: the same batch was tried before, and nobody knows whether it was committed.
         """
+        given = 0
         try:
             with unavailable():
                 if self._connection is None:
@@ -145,7 +148,8 @@ class Ledger:
                     if new != len(batch):
                         uids = [ticket.row["sop_instance_uid"] for ticket in batch]
                         found = self._connection.execute(self._known, {"uids": uids})
-                        known = {uid: Known(sha256, path, received_at) for uid, sha256, path, received_at in found}
+                        known = {uid: Known(sha256, path, received_at, via) for uid, sha256, path, received_at, via in found}
+                        given = _give_to_rules(self._connection, [ticket.row for ticket in batch], known)
                     events = _receipts(batch, known)
                     committed_before = repeated and not new and any(event.detail["outcome"] == "stored" for event in events)
                     if events and not committed_before:
@@ -153,7 +157,7 @@ class Ledger:
         except (DatabaseUnavailableError, SQLAlchemyError):
             self._forget_connection()
             raise
-        return new, known
+        return new + given, known
 
     def _forget_connection(self) -> None:
         if self._connection is not None:
@@ -200,8 +204,20 @@ def _refusal(error: SQLAlchemyError) -> DatabaseUnavailableError:
     return DatabaseUnavailableError(f"the database refused the row: {type(error).__name__}")
 
 
+def _give_to_rules(connection: Connection, rows: Sequence[Mapping[str, Any]], known: Mapping[str, Known]) -> int:
+    """What the node had fetched from an archive is now sent to it: from now on it is the sender's, and rules read it. How many."""
+    fetched = {uid for uid, one in known.items() if one.via == Via.RETRIEVE}
+    sent = [row for row in rows if row["via"] != Via.RETRIEVE and row["sop_instance_uid"] in fetched]
+    for row in sent:
+        origin = {name: row[name] for name in ("via", "source", "calling_ae", "called_ae", "peer_address")}
+        unrouted = {"routed_at": None, "route_outcome": None, "route_detail": None}
+        mine = update(Instance).where(Instance.sop_instance_uid == row["sop_instance_uid"])
+        connection.execute(mine.values(**origin, **unrouted))
+    return len(sent)
+
+
 def _as_known(row: Mapping[str, Any]) -> Known:
-    return Known(row["sha256"], row["path"], row["received_at"])
+    return Known(row["sha256"], row["path"], row["received_at"], row["via"])
 
 
 def _receipts(batch: Sequence[_Ticket], known: Mapping[str, Known]) -> list[Event]:

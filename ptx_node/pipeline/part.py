@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ptx_node.dicom.header_scan import scan_for
@@ -18,19 +19,39 @@ HEAD_BYTES = 262_144
 """So much of a file is looked at before its bytes go to the store: File Meta Information and the UIDs lie in there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: an instance of another study or patient is refused. Empty text: any."""
+
+    study_instance_uid: str = ""
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+
+    def mismatch(self, seen: Identifiers) -> str:
+        """Why an instance is not what was asked for, without patient data; empty when it is."""
+        if self.study_instance_uid and seen.study_instance_uid != self.study_instance_uid:
+            return f"the request is for study {self.study_instance_uid}, the instance is of {seen.study_instance_uid or 'none'}"
+        if self.patient_id and seen.patient_id != self.patient_id:
+            return "the Patient ID of the instance is not the one that was asked for"
+        issuer = seen.issuer_of_patient_id
+        if self.issuer_of_patient_id and issuer and issuer != self.issuer_of_patient_id:
+            return "the Issuer of Patient ID of the instance is not the one that was asked for"
+        return ""
+
+
 class Part:
     """One file on its way in: `write` its bytes, then `finish`; `abort` leaves nothing behind and may follow both.
 
     Args:
         receiver: takes the instance.
         origin: who sent it.
-        study_instance_uid: an instance of another study is refused. Empty: any study.
+        asked: what was asked for.
     """
 
-    def __init__(self, receiver: Receiver, origin: Origin, *, study_instance_uid: str = "") -> None:
+    def __init__(self, receiver: Receiver, origin: Origin, asked: Asked) -> None:
         self._receiver = receiver
         self._origin = origin
-        self._study_instance_uid = study_instance_uid
+        self._asked = asked
         self._head = bytearray()
         self._reception: Reception | None = None
         self._refused: Receipt | None = None
@@ -70,9 +91,8 @@ class Part:
         seen = self._look(part.data_set, part.transfer_syntax_uid)
         sop_class_uid = part.sop_class_uid or seen.sop_class_uid
         sop_instance_uid = part.sop_instance_uid or seen.sop_instance_uid
-        if self._study_instance_uid and seen.study_instance_uid != self._study_instance_uid:
-            detail = f"the request is for study {self._study_instance_uid}, the instance is of {seen.study_instance_uid or 'none'}"
-            self._refused = self._receiver.refused(self._origin, sop_class_uid, sop_instance_uid, ReceiveReason.UID_MISMATCH, detail)
+        if mismatch := self._asked.mismatch(seen):
+            self._refused = self._receiver.refused(self._origin, sop_class_uid, sop_instance_uid, ReceiveReason.UID_MISMATCH, mismatch)
             return
         self._reception = self._receiver.begin(
             self._origin, sop_class_uid=sop_class_uid, sop_instance_uid=sop_instance_uid, transfer_syntax_uid=part.transfer_syntax_uid

@@ -131,19 +131,20 @@ def make_destination(one: DestinationSettings, settings: Settings) -> Destinatio
     """The adapter of one destination; nothing is connected yet."""
     match one:
         case DimseDestination():
-            peer = DimsePeer(one.host, one.port, one.called_ae, one.calling_ae, one.timeout_s, _tls(one.tls, settings))
+            peer = DimsePeer(one.host, one.port, one.called_ae, one.calling_ae, one.timeout_s, make_tls(one.tls, settings))
             return StorageScu(one.name, peer, Commitment(one.commitment))
         case DicomwebDestination():
             basic = (one.username, one.password.get_secret_value()) if one.username and one.password else None
             token = one.bearer_token.get_secret_value() if one.bearer_token else None
-            return StowRs(one.name, DicomwebService(one.url, token, basic, one.timeout_s, _tls(one.tls, settings), one.verify))
+            return StowRs(one.name, DicomwebService(one.url, token, basic, one.timeout_s, make_tls(one.tls, settings), one.verify))
         case FolderDestination():
             return Folder(one.name, settings.home / one.folder)
         case _:
             assert_never(one)
 
 
-def _tls(files: TlsFiles | None, settings: Settings) -> TlsClient | None:
+def make_tls(files: TlsFiles | None, settings: Settings) -> TlsClient | None:
+    """Our side of TLS to a peer; None: plain TCP, or the system's authorities for HTTPS."""
     return None if files is None else TlsClient(*tls_paths(files, settings))
 
 

@@ -30,6 +30,7 @@ from ptx_node.wiring.node import (
     process_environment,
 )
 from ptx_node.wiring.reports import find_patients
+from ptx_node.wiring.retrieval import in_the_background
 from ptx_node.wiring.stages import FlowStages, InferStages
 from ptx_node.worker import schedule as sweeper
 from ptx_node.worker.app import FLOW, INFER, make_app, work
@@ -90,6 +91,7 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
         ("patients", find_patients(settings, engine), settings.worker.sweep_interval_s),
         ("reconciliation", lambda: reconcile(engine, until=stop.is_set), RECONCILE_INTERVAL_S),
         ("tidy", tidy, TIDY_INTERVAL_S),
+        *in_the_background(settings, engine, stop),
     )
     for name, look, interval_s in beside:
         threading.Thread(target=sweeper.run, args=(stop, look), kwargs={"interval_s": interval_s}, name=name, daemon=True).start()
