@@ -1,4 +1,4 @@
-"""`ptx reports import`: radiology reports from files."""
+"""`ptx reports import`: radiology reports from files; `ptx reports list` and `ptx reports messages`: what came, and what waits."""
 
 from __future__ import annotations
 
@@ -7,12 +7,17 @@ from typing import Annotated
 
 import typer
 
-from ptx_node.cli.context import ConfigOption, load_settings
+from ptx_node.cli.context import ConfigOption, JsonOption, LimitOption, load_settings, print_list
+from ptx_node.db import report_overview
+from ptx_node.db.session import begin_read
+from ptx_node.wiring import open_database
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to `ptx reports`."""
+    """Add the commands to `ptx reports`."""
     app.command("import")(import_reports)
+    app.command("list")(list_reports)
+    app.command()(messages)
 
 
 def import_reports(
@@ -29,3 +34,40 @@ def import_reports(
     )
     typer.echo(f"{outcome.new} new, {outcome.known} already here, {outcome.parked} of these wait for their patient; {outcome.wrong} wrong")
     raise typer.Exit(1 if outcome.wrong else 0)
+
+
+def list_reports(
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    limit: LimitOption = 50,
+    parked: Annotated[bool, typer.Option("--parked", help="Only those whose patient is not known yet.")] = False,
+) -> None:
+    """List reports as they stand, with the label that counts, the newest first."""
+    with begin_read(open_database(load_settings(config))) as session:
+        rows = report_overview.reports(session, parked=parked, limit=limit)
+    print_list(rows, columns=(*report_overview.REPORT, "label"), json=json, title="radiology reports", empty="no reports")
+
+
+def messages(
+    config: ConfigOption = None,
+    json: JsonOption = False,
+    limit: LimitOption = 50,
+    not_taken: Annotated[bool, typer.Option("--not-taken", help="Only what was refused, kept aside or passed over.")] = False,
+) -> None:
+    """List what came to the doors for reports, and what became of it, the newest first."""
+    with begin_read(open_database(load_settings(config))) as session:
+        rows = report_overview.messages(session, not_taken=not_taken, limit=limit)
+    columns = (
+        "id",
+        "via",
+        "sender",
+        "control_id",
+        "kind",
+        "verdict",
+        "acknowledgement",
+        "reason",
+        "detail",
+        "times_received",
+        "received_at",
+    )
+    print_list(rows, columns=columns, json=json, title="messages", empty="no messages")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, func, select
 
+from ptx_node.db import report_overview
 from ptx_node.db.tables import (
     CommitmentRequest,
     Conflict,
@@ -54,6 +55,8 @@ def status(session: Session, *, now: datetime) -> Row:
         },
         "conflicts": _count(session, select(func.count()).select_from(Conflict)),
         "refusals": _by(session, select(Refusal.reason, func.count()).group_by(Refusal.reason)),
+        "radiology_reports": report_overview.by_place(session),
+        "report_messages": report_overview.by_verdict(session),
         "jobs": _by(session, select(Job.state, func.count()).group_by(Job.state)),
         "oldest_queued_at": session.scalar(select(func.min(Job.queued_at)).where(Job.state == JobState.QUEUED)),
         "quarantined_by_cause": _by(session, select(Job.cause, func.count()).where(Job.state == JobState.QUARANTINED).group_by(Job.cause)),

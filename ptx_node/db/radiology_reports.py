@@ -140,17 +140,18 @@ def settle(report: RadiologyReport, counting: Sequence[RadiologyReportVersion], 
     return changed
 
 
-def place(session: Session, report: RadiologyReport, identities: Sequence[PatientIdentity], *, now: datetime) -> bool:
+def place(session: Session, report: RadiologyReport, identities: Sequence[PatientIdentity], *, now: datetime, new: bool = False) -> bool:
     """Find whose a chain is, or park it; whether that changed.
 
     A report belongs to the one person among its numbers of whom images are here. With none it waits; with several
-    it waits for a person or a merge to decide.
+    it waits for a person or a merge to decide. A `new` chain never waited before.
     """
     rows = patients.register(session, identities, now=now)
     people = {row.person_id for row in rows}
     imaged = patients.imaged_people(session, people)
     before = (report.identifier_id, report.parked)
-    session.execute(delete(ParkedPatient).where(ParkedPatient.report_id == report.id))
+    if not new:
+        session.execute(delete(ParkedPatient).where(ParkedPatient.report_id == report.id))
     report.identifier_id, report.parked = None, None
     if len(imaged) == 1:
         report.identifier_id = next(row.id for row in rows if row.person_id in imaged)
@@ -235,13 +236,6 @@ def persons_label(session: Session, report_id: int) -> int | None:
     """The newest label that a person gave a chain."""
     table = ReportLabelRow
     return session.scalar(select(func.max(table.id)).where(table.report_id == report_id, table.reviewer.is_not(None)))
-
-
-def counts(session: Session) -> dict[str, int]:
-    """How many chains there are, by what they wait for; for people."""
-    parked = func.coalesce(RadiologyReport.parked, "")
-    rows = session.execute(select(parked, func.count()).group_by(parked))
-    return {name or "matched": count for name, count in rows}
 
 
 def finish_message(session: Session, message_id: int, *, verdict: str, reason: str | None, detail: str | None) -> None:

@@ -5,6 +5,7 @@ Closed by default, like the STOW-RS door, whose server it shares. It takes repor
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from ptx_node import log
 from ptx_node.domain.radiology_report import ReportVia
@@ -43,6 +45,7 @@ class FhirDoor:
         zone: the site's, for times without an offset.
         bearer_tokens: any of these opens it.
         client_certificates: TLS has checked a client certificate on every connection.
+        idle_timeout_s: between two pieces of a request.
     """
 
     source: str
@@ -50,6 +53,7 @@ class FhirDoor:
     bearer_tokens: tuple[str, ...] = ()
     client_certificates: bool = False
     max_request_bytes: int = 32_000_000
+    idle_timeout_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,39 +78,57 @@ def create_app(intake: ReportIntake, door: FhirDoor) -> FastAPI:
         return _response(_Reply(error.status_code, outcome("error", "processing", str(error.detail))), error.headers)
 
     @app.post("/fhir/DiagnosticReport", dependencies=[Depends(authorised)])
-    @app.put("/fhir/DiagnosticReport/{_identity}", dependencies=[Depends(authorised)])
+    @app.put("/fhir/DiagnosticReport/{identity}", dependencies=[Depends(authorised)])
     @app.post("/fhir", dependencies=[Depends(authorised)])
     @app.post("/fhir/", dependencies=[Depends(authorised)])
     async def store(request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in MEDIA_TYPES:
             raise HTTPException(415, "only application/fhir+json is taken")
-        data = await _body(request, door.max_request_bytes)
-        reply = await run_in_threadpool(take, intake, door, data, _address(request))
+        try:
+            data = await _body(request, door)
+        except TimeoutError as error:
+            raise HTTPException(408, f"nothing came for {door.idle_timeout_s:.0f} s") from error
+        except ClientDisconnect:
+            return Response(status_code=400)
+        reply = await run_in_threadpool(take, intake, door, data, address=_address(request), identity=request.path_params.get("identity"))
         return _response(reply, {"Retry-After": str(RETRY_AFTER_S)} if reply.status == 503 else None)  # noqa: PLR2004 - HTTP's own number
 
     return app
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, door: FhirDoor) -> bytes:
     body = bytearray()
-    async for chunk in request.stream():
+    stream = aiter(request.stream())
+    while True:
+        async with asyncio.timeout(door.idle_timeout_s):
+            chunk = await anext(stream, None)
+        if chunk is None:
+            return bytes(body)
         body += chunk
-        if len(body) > limit:
-            raise HTTPException(413, f"a request may have {limit} bytes (fhir.max_request_bytes)")
-    return bytes(body)
+        if len(body) > door.max_request_bytes:
+            raise HTTPException(413, f"a request may have {door.max_request_bytes} bytes (fhir.max_request_bytes)")
 
 
-def take(intake: ReportIntake, door: FhirDoor, data: bytes, address: str = "") -> _Reply:
+def take(intake: ReportIntake, door: FhirDoor, data: bytes, *, address: str = "", identity: str | None = None) -> _Reply:
     """Take the reports of one request, and say what became of each. Success is said after the commit.
 
     A resource alone, a `transaction`, a document or a message is taken whole or not at all; of a `batch` or `collection`,
     what is wrong does not hold up the rest.
+
+    Args:
+        intake: takes the reports.
+        door: the site's terms.
+        data: the body of the request.
+        address: of the peer.
+        identity: of an update, from the address; the resource must say the same.
     """
     sha256 = hashlib.sha256(data).hexdigest()
     arrival = Arrival(ReportVia.FHIR, door.source, sha256[:32], sha256, kind="", peer_address=address)
     try:
         content = load(data)
         found = reports(content, Site(door.source, door.zone))
+        if identity is not None and content.get("id") != identity:
+            return _refuse(intake, arrival, data, [FhirError("value", "DiagnosticReport.id", "is not the one of the address")])
         arrival = replace(arrival, control_id=_name(content, sha256), kind=content["resourceType"])
         if not found:
             return _refuse(intake, arrival, data, [FhirError("required", "Bundle.entry", "there is no DiagnosticReport")])

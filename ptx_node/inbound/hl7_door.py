@@ -17,6 +17,7 @@ from ptx_node.inbound.hl7_frames import Wrong
 from ptx_node.inbound.hl7_message import HeaderError, Message, parse
 from ptx_node.inbound.hl7_reports import LINK, MERGES, UNLINK, ContentError, merges, reports
 from ptx_node.inbound.negotiation import address_allowed
+from ptx_node.pipeline.refusals import Allowance
 from ptx_node.pipeline.report_intake import Arrival, NotMergedError, Verdict
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Hl7Door:
         self._intake = intake
         self._senders = tuple(senders)
         self._zone = zone
+        self._allowance = Allowance()
 
     def answer(self, frame: Frame, address: str) -> list[bytes]:
         """Take one message; returns the messages to send back, unframed. Does not raise for anything in the message.
@@ -145,10 +147,11 @@ class Hl7Door:
         return replace(arrival, path=path)
 
     def _refuse(self, frame: Frame, arrival: Arrival, message: Message, refusal: _Refusal) -> None:
-        # a stranger's bytes are not kept: anybody could fill the disk with them
-        kept = self._kept(frame, arrival) if arrival.sender else arrival
-        if message is NOTHING and self._known_address(arrival.peer_address):
-            kept = self._kept(frame, arrival)
+        # a stranger's bytes are not kept, and few of a stranger's refusals: anybody could fill the disk with them
+        known = bool(arrival.sender) or (message is NOTHING and self._known_address(arrival.peer_address))
+        if not known and not self._allowance.take()[0]:
+            return
+        kept = self._kept(frame, arrival) if known else arrival
         code = first_code(message, refusal.answer)
         self._intake.refuse(kept, refusal.verdict, acknowledgement=code, reason=refusal.reason, detail=refusal.answer.text)
 

@@ -23,19 +23,39 @@ ROWS_PER_S = 1.0
 LONGEST_TEXT = 500
 
 
-class RefusalLog:
-    """Best effort: what cannot be written is logged and let go. Shared by the threads of one process."""
+class Allowance:
+    """How many rows strangers may cause: `BURST` at once, `ROWS_PER_S` for long. Shared by the threads of one process."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tokens = float(BURST)
         self._filled_at = time.monotonic()
         self._dropped = 0
 
+    def take(self) -> tuple[bool, int]:
+        """Whether one more row may be written, and how many were not since the last that was."""
+        with self._lock:
+            moment = time.monotonic()
+            self._tokens = min(float(BURST), self._tokens + (moment - self._filled_at) * ROWS_PER_S)
+            self._filled_at = moment
+            if self._tokens < 1:
+                self._dropped += 1
+                return False, 0
+            self._tokens -= 1
+            dropped, self._dropped = self._dropped, 0
+            return True, dropped
+
+
+class RefusalLog:
+    """Best effort: what cannot be written is logged and let go. Shared by the threads of one process."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._allowance = Allowance()
+
     def note(self, origin: Origin, *, status: str, reason: str, detail: str, sop_instance_uid: str = "", sop_class_uid: str = "") -> None:
         """Write a row, unless too many were written lately. Never raises."""
-        allowed, dropped = self._allowed()
+        allowed, dropped = self._allowance.take()
         if not allowed:
             return
         logger.warning(
@@ -63,15 +83,3 @@ class RefusalLog:
             self._ledger.record_refusal({key: value.replace("\0", "") if isinstance(value, str) else value for key, value in row.items()})
         except DatabaseUnavailableError as error:
             logger.warning("refusal not written", reason=reason, error=str(error))
-
-    def _allowed(self) -> tuple[bool, int]:
-        with self._lock:
-            moment = time.monotonic()
-            self._tokens = min(float(BURST), self._tokens + (moment - self._filled_at) * ROWS_PER_S)
-            self._filled_at = moment
-            if self._tokens < 1:
-                self._dropped += 1
-                return False, 0
-            self._tokens -= 1
-            dropped, self._dropped = self._dropped, 0
-            return True, dropped

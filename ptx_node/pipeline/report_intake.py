@@ -252,7 +252,7 @@ class ReportIntake:
     def _take_one(self, session: Session, version: ReportVersion, message_id: int | None, now: datetime) -> Taken:
         report, made = reports.chain(session, version, now=now)
         now = current_time()  # with the chain locked, so that times follow the order of arrival
-        before = list(reports.versions(session, report.id))
+        before = [] if made else list(reports.versions(session, report.id))
         if any(one.content_sha256 == version.content_sha256 for one in before):
             return Taken(report.id, new=False, parked=report.parked)
         rows = [*before, reports.add_version(session, report.id, version, number=len(before) + 1, message_id=message_id, now=now)]
@@ -263,7 +263,7 @@ class ReportIntake:
         if made or text_before != report.text_sha256:
             self._label(session, report, told, counting[-1], now)
         if made or patients_before != counting[0].patients:
-            changed |= reports.place(session, report, [PatientIdentity(*one) for one in counting[0].patients], now=now)
+            changed |= reports.place(session, report, [PatientIdentity(*one) for one in counting[0].patients], now=now, new=made)
         if made or changed:
             reports.touch(report, now=now)
         session.flush()

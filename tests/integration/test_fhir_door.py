@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,7 +19,7 @@ from sqlalchemy import Engine
 
 from ptx_node.db.session import open_engine
 from ptx_node.db.tables import RadiologyReport, RadiologyReportVersion, ReportMessage
-from ptx_node.inbound.fhir import FhirDoor, create_app, load
+from ptx_node.inbound.fhir import FhirDoor, create_app, load, take
 from ptx_node.inbound.fhir_reports import FhirError, Site, reports
 from ptx_node.inbound.stow_rs import server
 from ptx_node.simulator.processes import free_port, port_answers, wait_until
@@ -28,19 +30,24 @@ TOKEN = "t0ken"
 PARIS = ZoneInfo("Europe/Paris")
 
 
-@pytest.fixture
-def url(sqlite_engine: Engine, tmp_path: Path) -> Iterator[str]:
+@contextmanager
+def serving(engine: Engine, folder: Path, door: FhirDoor) -> Iterator[int]:
     port = free_port()
-    door = FhirDoor("portal", PARIS, bearer_tokens=(TOKEN,), max_request_bytes=100_000)
-    web = server(
-        create_app(make_intake(sqlite_engine, tmp_path), door), "127.0.0.1", port, certificate=None, private_key=None, trusted=None
-    )
+    web = server(create_app(make_intake(engine, folder), door), "127.0.0.1", port, certificate=None, private_key=None, trusted=None)
     thread = threading.Thread(target=web.run)
     thread.start()
-    wait_until(lambda: port_answers(port), what="the door")
-    yield f"http://127.0.0.1:{port}/fhir"
-    web.should_exit = True
-    thread.join(20)
+    try:
+        wait_until(lambda: port_answers(port), what="the door")
+        yield port
+    finally:
+        web.should_exit = True
+        thread.join(20)
+
+
+@pytest.fixture
+def url(sqlite_engine: Engine, tmp_path: Path) -> Iterator[str]:
+    with serving(sqlite_engine, tmp_path, FhirDoor("portal", PARIS, bearer_tokens=(TOKEN,), max_request_bytes=100_000)) as port:
+        yield f"http://127.0.0.1:{port}/fhir"
 
 
 def post(url: str, content: object, *, token: str = TOKEN, media_type: str = "application/fhir+json") -> httpx.Response:
@@ -104,18 +111,16 @@ def test_a_transaction_is_all_or_nothing_and_a_batch_each_by_itself(url: str, sq
 
 def test_put_and_versions(url: str, sqlite_engine: Engine) -> None:
     """Final, then amended by PUT, then a late preliminary, then entered in error."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/fhir+json"}
     for changes in (
         {},
         {"status": "amended", "issued": "2026-03-01T13:00:00Z", "presentedForm": [attachment("Pneumothorax.")]},
         {"status": "preliminary", "issued": "2026-03-01T14:00:00Z"},
     ):
-        answer = httpx.put(
-            f"{url}/DiagnosticReport/1",
-            content=json.dumps(alone(**changes)),
-            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/fhir+json"},
-            timeout=20,
-        )
+        answer = httpx.put(f"{url}/DiagnosticReport/1", content=json.dumps(alone(**changes)), headers=headers, timeout=20)
         assert 201 == answer.status_code
+    other = httpx.put(f"{url}/DiagnosticReport/2", content=json.dumps(alone()), headers=headers, timeout=20)
+    assert 422 == other.status_code
     assert ("corrected", "positive") == (the_report(sqlite_engine).status, label_of(sqlite_engine, the_report(sqlite_engine)))
     post(f"{url}/DiagnosticReport", alone(status="entered-in-error", issued="2026-03-01T15:00:00Z"))
     assert ("withdrawn", None) == (the_report(sqlite_engine).status, the_report(sqlite_engine).label_id)
@@ -176,9 +181,16 @@ def test_nobody_enters_without_a_token_and_nothing_else_is_taken(url: str, sqlit
     assert not rows(sqlite_engine, ReportMessage)
 
 
-def test_a_database_that_is_away_is_503(tmp_path: Path) -> None:
-    from ptx_node.inbound.fhir import take  # noqa: PLC0415
+def test_a_request_that_stalls_ends(sqlite_engine: Engine, tmp_path: Path) -> None:
+    door = FhirDoor("portal", PARIS, bearer_tokens=(TOKEN,), idle_timeout_s=0.3)
+    fields = ("Host: x", f"Authorization: Bearer {TOKEN}", "Content-Type: application/json", "Content-Length: 100")
+    head = "\r\n".join(["POST /fhir HTTP/1.1", *fields, "", "{"])
+    with serving(sqlite_engine, tmp_path, door) as port, socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+        sock.sendall(head.encode())
+        assert b"408" in sock.recv(100)
 
+
+def test_a_database_that_is_away_is_503(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'missing' / 'ptx.db'}")
     assert 503 == take(make_intake(engine, tmp_path), FhirDoor("portal", PARIS), json.dumps(alone()).encode()).status
     engine.dispose()

@@ -24,6 +24,7 @@ from ptx_node.inbound.hl7_door import Hl7Door
 from ptx_node.inbound.hl7_frames import framed
 from ptx_node.inbound.hl7_mllp import MllpServer
 from ptx_node.inbound.storage_scp import listen, tls_context
+from ptx_node.pipeline.refusals import BURST
 from ptx_node.settings import Hl7Fields, Hl7Sender, TlsFiles
 from ptx_node.simulator.patient import draw_patient
 from ptx_node.simulator.processes import free_port, port_answers, wait_until
@@ -172,6 +173,14 @@ def test_nobody_is_accepted_who_is_not_named_by_application_facility_and_address
     with door(sqlite_engine, tmp_path, elsewhere, Hl7Sender(name="near", application="RIS", facility="CLINIC")) as port:
         assert ["AR", "AA"] == by_library(port, oru(), oru(facility="CLINIC"))
     assert ["near"] == [report.source for report in rows(sqlite_engine, RadiologyReport)]
+
+
+def test_a_flood_from_strangers_fills_neither_table_nor_disk(port: int, sqlite_engine: Engine, tmp_path: Path) -> None:
+    with conversation(port) as peer:
+        for number in range(BURST + 20):
+            assert "AR" == code(peer.ask(oru(application="STRANGER", control_id=str(number))))
+    assert BURST <= len(rows(sqlite_engine, ReportMessage)) < BURST + 20
+    assert not list((tmp_path / "store" / "reports").rglob("*"))
 
 
 FRENCH = "Décollement pleural gauche, pas d'épanchement à droite."

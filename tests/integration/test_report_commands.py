@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -69,23 +70,36 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site.engine.dispose()
 
 
-def test_both_doors_take_reports_and_the_scheduler_finds_their_patient(site: Site) -> None:
+def listed(capsys: pytest.CaptureFixture[str], site: Site, *words: str) -> list[dict[str, Any]]:
+    capsys.readouterr()
+    assert 0 == main(["reports", *words, "--json", "-c", str(site.config)])
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_both_doors_take_reports_and_the_scheduler_finds_their_patient(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """HL7 and FHIR by the real commands, labelled by the node's own rules; an image comes later."""
     with site.door("hl7", site.hl7_port):
-        assert ["AA"] == by_library(site.hl7_port, oru("Small left apical pneumothorax."))
+        assert ["AA", "AR"] == by_library(site.hl7_port, oru("Small left apical pneumothorax."), oru(kind="ORM^O01"))
     with site.door("fhir", site.fhir_port):
         headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/fhir+json"}
         answer = httpx.post(
             f"http://127.0.0.1:{site.fhir_port}/fhir", content=json.dumps(bundle(diagnostic_report())), headers=headers, timeout=20
         )
         assert 201 == answer.status_code
+    assert ["unknown_patient"] * 2 == [one["parked"] for one in listed(capsys, site, "list", "--parked")]
     first, second = rows(site.engine, RadiologyReport)
     assert ["positive", "negative"] == [label_of(site.engine, one) for one in (first, second)]
     assert {"unknown_patient"} == {first.parked, second.parked}
     with begin_write(site.engine) as session:
         session.execute(insert(Instance).values(instance_row(patient_id="1")))
     find_patients(load(site.config), site.engine)()
-    assert {None} == {report.parked for report in rows(site.engine, RadiologyReport)}
+    assert ["negative", "positive"] == [one["label"] for one in listed(capsys, site, "list")]
+    assert [] == listed(capsys, site, "list", "--parked")
+    assert [("fhir", "accepted"), ("hl7", "refused"), ("hl7", "accepted")] == [
+        (one["via"], one["verdict"]) for one in listed(capsys, site, "messages")
+    ]
+    assert ["message_type"] == [one["reason"] for one in listed(capsys, site, "messages", "--not-taken")]
 
 
 def test_import_prints_what_is_wrong_and_counts_the_rest(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
