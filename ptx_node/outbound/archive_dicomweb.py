@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ptx_node.outbound.dicomweb import DicomwebService
 
 PAGE = 100
-SUCCESS = 0x0000
+STUDIES = "/studies"
 TRY_AGAIN_LATER = (0x0110, 0xA700)
 
 
@@ -56,7 +56,7 @@ class DicomwebArchive:
         complete = True
         for keys in questions(query):
             if complete:
-                found, complete = self._search("/studies", keys, STUDY_KEYS, limit=limit)
+                found, complete = self._search(STUDIES, keys, STUDY_KEYS, limit=limit)
                 answers += found
         return Found(tuple(studies_of(answers, self._url)), complete)
 
@@ -125,7 +125,8 @@ class DicomwebArchive:
 
     def _one_page(self, path: str, parameters: Mapping[str, str]) -> list[Attributes]:
         response = self._client.request("GET", path, params=dict(parameters))
-        if response.status_code in (204, 404):
+        # Of a study that is not there, 404 is an answer; of all studies it says that no such service is at this address.
+        if response.status_code == httpx.codes.NO_CONTENT or (response.status_code == httpx.codes.NOT_FOUND and path != STUDIES):
             return []
         if response.status_code != httpx.codes.OK:
             told = f"{self._url} answered HTTP {response.status_code} to a query: {response.text[:200]}"

@@ -8,9 +8,7 @@ delivery happens at least once and its effect exactly once. Each destination is 
 from __future__ import annotations
 
 import random
-import threading
 import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -24,10 +22,12 @@ from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.domain.audit_events import decision
 from ptx_node.domain.delivery import Answer, Outgoing, Proof, Verdict
 from ptx_node.domain.job import DeliveryState
-from ptx_node.errors import DatabaseUnavailableError, DestinationUnavailableError
+from ptx_node.errors import DestinationUnavailableError
+from ptx_node.pipeline.leases import renewing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -131,26 +131,11 @@ def deliver_due(engine: Engine, files: ResultFiles, destination: Destination, *,
     return _settle(engine, destination.name, lease, policy, answers)
 
 
-@contextmanager
-def keeping_lease(engine: Engine, lease: deliveries.Lease) -> Iterator[None]:
-    """Renew a lease from a thread while the block runs, so that a slow peer does not make it run out."""
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(lease.duration.total_seconds() / 3):
-            try:
-                with begin_write(engine) as session:
-                    deliveries.renew(session, lease.owner, now() + lease.duration)
-            except DatabaseUnavailableError as error:
-                logger.warning("delivery lease not renewed", error=str(error))
-
-    thread = threading.Thread(target=renew, name="delivery-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+def keeping_lease(engine: Engine, lease: deliveries.Lease) -> AbstractContextManager[None]:
+    """Renew a lease while the block runs, so that a slow peer does not make it run out."""
+    return renewing(
+        engine, lambda session: deliveries.renew(session, lease.owner, now() + lease.duration), lease_s=lease.duration.total_seconds()
+    )
 
 
 def outgoing(files: ResultFiles, item: Claimed) -> Outgoing:

@@ -6,9 +6,7 @@ touches no other. A process that dies here leaves leases that expire: the sweepe
 
 from __future__ import annotations
 
-import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -21,10 +19,12 @@ from ptx_node.domain.finding import Finding, ModelIdentity, Outcome
 from ptx_node.domain.job import Cause, JobState
 from ptx_node.errors import DatabaseUnavailableError, InputError, ModelError, StorageFullError
 from ptx_node.log import get
+from ptx_node.pipeline.leases import renewing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -285,26 +285,9 @@ class Inference:
             except Exception as error:  # noqa: BLE001 - the job is already quarantined with its cause; this is its echo
                 log.warning("failure report was not written", job_id=claim.job_id, error=str(error))
 
-    @contextmanager
-    def _holding(self, claims: Sequence[jobs.Claim]) -> Iterator[None]:
+    def _holding(self, claims: Sequence[jobs.Claim]) -> AbstractContextManager[None]:
         """Renew the leases while the block runs, however long the inference takes."""
-        stop = threading.Event()
-
-        def renew() -> None:
-            while not stop.wait(self.lease_s / 3):
-                try:
-                    with begin_write(self.engine) as session:
-                        jobs.renew(session, claims, lease_s=self.lease_s, now=now())
-                except DatabaseUnavailableError as error:
-                    log.warning("lease not renewed", error=str(error))
-
-        thread = threading.Thread(target=renew, name="lease", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+        return renewing(self.engine, lambda session: jobs.renew(session, claims, lease_s=self.lease_s, now=now()), lease_s=self.lease_s)
 
 
 def _cause(error: Exception, otherwise: Cause) -> Cause:

@@ -10,17 +10,20 @@ import redis
 
 from ptx_node.db import schema
 from ptx_node.db.session import now
+from ptx_node.domain.retrieval import StudyQuery
 from ptx_node.domain.rule_check import Severity
 from ptx_node.errors import PtxError
 from ptx_node.wiring.models import describe_models, problems_of_rules
 from ptx_node.wiring.node import broker_url, make_destination, make_home, open_database
+from ptx_node.wiring.retrieval import make_archive, make_pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ptx_node.settings import Settings
+    from ptx_node.settings import Archive, Settings
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
+NO_STUDY = "2.25.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Check:
 
 def examine(settings: Settings) -> list[Check]:
     """Look at everything; nothing is changed, and nothing is sent but echoes."""
-    return [check for look in (_home, _database, _broker, _doors, _models, _rules, _destinations) for check in look(settings)]
+    return [check for look in (_home, _database, _broker, _doors, _models, _rules, _destinations, _archives) for check in look(settings)]
 
 
 def _tried(name: str, look: Callable[[], str]) -> Check:
@@ -119,3 +122,15 @@ def _destinations(settings: Settings) -> Iterator[Check]:
     for one in settings.destinations:
         adapter = make_destination(one, settings)
         yield _tried(f"destination {one.name}", adapter.echo)
+
+
+def _archives(settings: Settings) -> Iterator[Check]:
+    """A question about a study that nobody has: it costs an archive nothing, and shows that it answers us."""
+    for one in settings.archives:
+
+        def look(one: Archive = one) -> str:
+            make_pace(one, settings)
+            make_archive(one, settings).find_studies(StudyQuery(study_instance_uid=NO_STUDY), limit=1)
+            return "answers queries"
+
+        yield _tried(f"archive {one.name}", look)

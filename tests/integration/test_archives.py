@@ -6,6 +6,7 @@ import io
 import json
 import socket
 import threading
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -340,6 +341,7 @@ def test_a_service_without_paging_is_not_believed_to_be_complete() -> None:
     [
         (400, DestinationRefusedError),
         (401, DestinationUnavailableError),
+        (404, DestinationRefusedError),
         (413, DestinationRefusedError),
         (500, DestinationUnavailableError),
         (503, DestinationUnavailableError),
@@ -348,6 +350,30 @@ def test_a_service_without_paging_is_not_believed_to_be_complete() -> None:
 def test_failures_of_a_service_are_told_apart(code: int, error: type[Exception]) -> None:
     with web(lambda path, asked: (code, "text/plain", b"no")) as url, pytest.raises(error, match=str(code)):
         web_archive(url).find_studies(PERIOD, limit=50)
+
+
+def test_a_wado_instance_is_never_whole_in_memory() -> None:
+    """64 MB come through in little pieces."""
+    size = 64_000_000
+    body = b"--b\r\nContent-Type: application/dicom\r\n\r\n" + bytes(size) + b"\r\n--b--\r\n"
+    received = 0
+
+    class Counted(KeptOne):
+        def write(self, data: bytes) -> None:
+            nonlocal received
+            received += len(data)
+
+    answer = lambda path, asked: (200, 'multipart/related; type="application/dicom"; boundary=b', body)  # noqa: E731
+    with web(answer) as url:
+        archive = web_archive(url)
+        tracemalloc.start()
+        try:
+            archive.fetch(ONE, ["1.1"], lambda: Counted(Kept()))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert size == received
+    assert peak < 8_000_000
 
 
 @pytest.mark.parametrize("cut", [0, 1000])

@@ -17,6 +17,7 @@ from ptx_node.cli.app import main
 from ptx_node.db.session import open_engine
 from ptx_node.settings import load
 from ptx_node.simulator.pacs import Pacs, running_pacs
+from ptx_node.wiring.doctor import examine
 from ptx_node.wiring.node import open_database
 from ptx_node.wiring.retrieval import in_the_background
 from tests.archives import fill, hospital, stored
@@ -156,6 +157,15 @@ def test_a_running_node_goes_on_with_what_waits(ptx: Ptx, tmp_path: Path) -> Non
             look()
         engine.dispose()
         assert expected == instances(tmp_path)
+
+
+def test_the_doctor_asks_the_archives(ptx: Ptx, tmp_path: Path) -> None:
+    """One that answers, and, told apart, one that does not."""
+    config = tmp_path / "ptx.toml"
+    config.write_text(config.read_text().replace("/dicom-web", "/nowhere"))
+    checks = {check.name: check for check in examine(load(config))}
+    assert "ok" == checks["archive pacs"].state
+    assert ("failed", True) == (checks["archive web"].state, "404" in checks["archive web"].detail)
 
 
 def test_a_window_that_is_none_is_found_at_once(ptx: Ptx) -> None:
