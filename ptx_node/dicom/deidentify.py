@@ -198,15 +198,12 @@ class _Cleaner:
             action = action_of(tag)
             if action is Action.REMOVE:
                 continue
-            if _unknown(ds, tag):
-                continue
             try:
-                element = ds[tag]
+                element = None if _unknown(ds, tag) else ds[tag]
             except UNREADABLE:
                 self.unreadable.add(str(BaseTag(tag)))
                 continue
-            acted = self._acted(element, action)
-            if acted is not None:
+            if element is not None and (acted := self._acted(element, action)) is not None:
                 result.add(acted)
         return result
 
@@ -235,8 +232,9 @@ class _Cleaner:
             case Action.REGISTERED:
                 return element if all(UID(text).type == "SOP Class" for text in texts) else None
             case Action.WORDS:
-                plain = all(map(is_plain_description, texts))
-                return element if plain else replaced(element, DESCRIPTIONS[keyword_for_tag(element.tag)])
+                if not all(map(is_plain_description, texts)):
+                    return replaced(element, DESCRIPTIONS[keyword_for_tag(element.tag)])
+                texts = [text.upper() for text in texts] if element.VR == "CS" else texts
         return with_texts(element, texts)
 
     def _shifted(self, day: date) -> date | None:
@@ -258,7 +256,10 @@ class _Cleaner:
         cleaned = self.cleaned(item)
         if not is_code(item):
             return cleaned
-        code = clean_code(item)
+        try:
+            code = clean_code(item)
+        except UNREADABLE:
+            return None
         if code is not None:
             code.update({element.tag: element for element in cleaned if element.VR == "SQ"})
         return code

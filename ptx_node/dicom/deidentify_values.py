@@ -35,6 +35,7 @@ NUMBER_VRS = frozenset(["AT", "DS", "FD", "FL", "IS", "SL", "SS", "SV", "UL", "U
 LONGEST_AMBIGUOUS_BYTES = 6
 """Of a `US or SS` that is still bytes: three numbers."""
 
+_DEVICE_TEXT = re.compile(r"[^\x00-\x1f\x7f^=]{0,64}")  # neither a name as DICOM writes it, nor what a broken length swallowed
 _CODE_STRING = re.compile(r"[A-Z0-9 _]{0,16}")
 _TIME = re.compile(r"\d{2}(?:\d{2}(?:\d{2}(?:\.\d{1,6})?)?)?")
 _DATE_WITH_POINTS = re.compile(r"\d{4}\.\d{2}\.\d{2}")  # retired, and still sent
@@ -72,7 +73,7 @@ def kept(element: DataElement) -> DataElement | None:
     if element.VR not in dictionary_VR(element.tag).split(" or ") or len(_values(element)) > values_allowed(element.tag):
         return None
     if keyword in DEVICE:
-        return with_texts(element, texts_of(element))
+        return with_texts(element, texts_of(element)) if all(map(_DEVICE_TEXT.fullmatch, texts_of(element))) else None
     if element.VR == "CS":
         return _kept_code_string(element, ENUMERATED.get(keyword))
     return element if all(map(_is_number, _values(element))) else None

@@ -48,6 +48,7 @@ KINDS = {
     "PatientBirthDate": Kind.BIRTH_DATE,
 }
 
+PLAIN_TEXT = r"[^^=\x00-\x1f\x7f]{0,64}"
 TEXTS = {
     "PatientName": r"P[A-Z2-7]{16}",
     "PatientID": r"P[A-Z2-7]{16}",
@@ -57,12 +58,10 @@ TEXTS = {
     "ContentCreatorName": r"",
     "ConsultingPhysicianName": r"",
     "ManufacturerDeviceIdentifier": r"",
-    "DeviceSerialNumber": r"REMOVED",
-    "TrackingID": r"REMOVED",
-    **dict.fromkeys(("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "ConvolutionKernel"), r"[^^=]*"),
-    **dict.fromkeys(("AlgorithmName", "AlgorithmVersion", "SegmentAlgorithmName"), r"[^^=]*"),
-    **dict.fromkeys(("CodeValue", "CodingSchemeDesignator", "CodeMeaning"), r"[^^=]*"),
-    "DeidentificationMethod": r"[^^=]*",
+    **dict.fromkeys(("Manufacturer", "ManufacturerModelName", "SoftwareVersions", "ConvolutionKernel"), PLAIN_TEXT),
+    **dict.fromkeys(("AlgorithmName", "AlgorithmVersion", "SegmentAlgorithmName"), PLAIN_TEXT),
+    **dict.fromkeys(("CodeValue", "CodingSchemeDesignator", "CodeMeaning"), PLAIN_TEXT),
+    "DeidentificationMethod": PLAIN_TEXT,
     **dict.fromkeys(
         (
             *(
@@ -78,7 +77,7 @@ TEXTS = {
             *("AcquisitionDeviceProcessingDescription", "RequestedProcedureDescription", "PerformedProcedureStepDescription"),
             *("WindowCenterWidthExplanation", "AcquisitionProtocolDescription", "StackID"),
         ),
-        r"(?!.*\d{4})[^^=]*",  # a word or two, no number that names anything
+        r"(?!.*\d{4})" + PLAIN_TEXT,  # a word or two, no number that names anything
     ),
 }
 TEXT_VRS = frozenset({"AE", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -187,8 +186,8 @@ def _odd(element: DataElement, days: tuple[date, date] | None) -> str:
 
 
 def _odd_text(element: DataElement, texts: list[str]) -> str:
-    allowed = TEXTS.get(element.keyword)
-    fits = not any(texts) or (allowed is not None and all(re.fullmatch(allowed, text) for text in texts))
+    allowed = TEXTS.get(element.keyword, r"REMOVED")
+    fits = not any(texts) or all(re.fullmatch(allowed, text) for text in texts)
     return "" if fits else f"text of VR {element.VR} outside the allow-list"
 
 

@@ -6,11 +6,13 @@ never the value: its findings may be logged and shown.
 
 from __future__ import annotations
 
+import struct
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from ptx_node.validation.leak_dicom import identifiers_in, odd_elements, pixel_bytes, quietly
 from ptx_node.validation.leak_needles import Kind, Needles
@@ -26,7 +28,11 @@ if TYPE_CHECKING:
 MOST_OF_A_KIND = 20
 """Findings of one kind in one file; more of the same would tell nothing new."""
 
-UNREADABLE = (InvalidDicomError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError, EOFError, OSError, RecursionError)
+# What pydicom is seen to raise on broken objects; it has no class of its own for them.
+UNREADABLE = (
+    *(InvalidDicomError, BytesLengthException, ValueError, LookupError, TypeError, AttributeError, NotImplementedError),
+    *(EOFError, OSError, RecursionError, OverflowError, AssertionError, struct.error, zlib.error),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from ptx_node.dicom.attributes import UNREADABLE
 from ptx_node.dicom.deidentify import Deidentified, deidentify, deidentify_file
 from ptx_node.dicom.deidentify_pixels import PixelText, Unexportable
 from ptx_node.dicom.deidentify_table import DEVICE
@@ -106,6 +107,10 @@ def test_nor_does_it_from_within_any_sequence() -> None:
 
 
 SMALL = part10(make.dx(size=make.Size(8, 8)))
+DAMAGED = [SMALL, *(part10(ds) for ds in (*make.ct_series(1, size=make.Size(8, 8)), make.enhanced_ct(2, size=make.Size(8, 8))))]
+implicit = make.dx(size=make.Size(8, 8))
+implicit.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
+DAMAGED.append(part10(implicit))
 
 
 @settings(max_examples=200, deadline=None)
@@ -121,6 +126,24 @@ def test_no_bytes_in_an_attribute_with_an_unknown_vr_leave(tag: int, value: byte
         assert error.reason in set(Unexportable)  # noqa: PT017 - refusing it is right as well
         return
     assert b"Zsen/tinel" not in made
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 3), st.lists(st.tuples(st.integers(132, 1500), st.binary(min_size=1, max_size=3)), min_size=1, max_size=8))
+def test_a_damaged_object_is_refused_or_leaves_without_its_patient(which: int, damages: list[tuple[int, bytes]]) -> None:
+    """A wrong length makes an innocent attribute swallow the ones behind it."""
+    data = bytearray(DAMAGED[which])
+    for place, written in damages:
+        data[place : place + len(written)] = written
+    try:
+        made = deidentify(pydicom.dcmread(io.BytesIO(bytes(data))), PSEUDONYMS).part10()
+    except InputError as error:
+        assert error.reason in set(Unexportable)  # noqa: PT017 - refusing it is right as well
+        return
+    except UNREADABLE:  # by dcmread, which `deidentify_file` answers
+        return
+    assert b"Doe^Jane" not in made
+    assert b"P-0001" not in made
 
 
 def test_private_and_repeating_groups_icons_and_digital_signatures_are_gone() -> None:
