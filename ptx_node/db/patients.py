@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ptx_node.db.tables import PatientIdentifier, PatientMerge, Person
@@ -22,14 +22,23 @@ if TYPE_CHECKING:
 
     from ptx_node.domain.radiology_report import PatientIdentity
 
+LOCK_KEY = 0x70747870
+"""PostgreSQL's advisory lock on adding numbers of patients."""
+
 
 def register(session: Session, identities: Sequence[PatientIdentity], *, now: datetime) -> list[PatientIdentifier]:
     """The rows of one patient's numbers, in the order given, made where they are missing.
 
     A new number joins the person of the same number in another wording (without its type or its authority), else that of
     another number of the same call, else it is a new person. People who are known apart stay apart.
+
+    On PostgreSQL new numbers are added by one transaction at a time: call it before any lock on a report is taken.
     """
     found = {one: _find(session, one) for one in sorted(set(identities))}
+    if None in found.values() and session.get_bind().dialect.name == "postgresql":
+        # Two doors that meet a patient for the first time at once must see each other's numbers, else the patient is two.
+        session.execute(text(f"SELECT pg_advisory_xact_lock({LOCK_KEY})"))
+        found = {one: row or _find(session, one) for one, row in found.items()}
     home = next((row for one in identities if (row := found[one]) is not None), None)
     for one in sorted(found):
         if found[one] is None:
@@ -77,6 +86,26 @@ def _add(session: Session, identity: PatientIdentity, home: PatientIdentifier | 
     row = _find(session, identity)
     assert row is not None
     return row
+
+
+def hold(session: Session, person_ids: Collection[int]) -> None:
+    """Let nobody say until the end of this transaction that a first image of these people came, unless it is said already.
+
+    Whoever is just saying it is waited for: so a report is either placed at once, or seen by those who look for what waits.
+    """
+    table = PatientIdentifier
+    session.execute(select(table.id).where(table.person_id.in_(person_ids)).order_by(table.id).with_for_update(read=True))
+
+
+def mark_imaged(session: Session, identifier_ids: Collection[int], *, now: datetime) -> set[int]:
+    """Say that images with these numbers are here; returns the people of whom it was not known."""
+    table = PatientIdentifier
+    wanted = select(table).where(table.id.in_(identifier_ids), table.imaged_at.is_(None)).order_by(table.id)
+    rows = session.scalars(wanted.with_for_update(key_share=True).execution_options(populate_existing=True)).all()
+    for row in rows:
+        row.imaged_at = now
+    session.flush()
+    return {row.person_id for row in rows}
 
 
 def imaged_people(session: Session, person_ids: Collection[int]) -> set[int]:

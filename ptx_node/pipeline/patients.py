@@ -14,7 +14,7 @@ from ptx_node.db import patients
 from ptx_node.db import radiology_reports as reports
 from ptx_node.db.session import begin_write
 from ptx_node.db.session import now as current_time
-from ptx_node.db.tables import Instance, PatientIdentifier
+from ptx_node.db.tables import Instance
 from ptx_node.dicom.report_text import SOP_CLASSES
 from ptx_node.domain.radiology_report import PatientIdentity, ReportVia
 from ptx_node.log import get
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Engine
-    from sqlalchemy.orm import Session
 
     from ptx_node.domain.radiology_report import Authorities
 
@@ -53,11 +52,11 @@ def register_new(engine: Engine, authorities: Authorities, *, limit: int = 500) 
             for one in instances
             if one.patient_id.strip()
         }
-        known = {identity: _seen(session, identity, now) for identity in sorted(set(named.values()))}
-        newly = {row.person_id for row, is_new in known.values() if is_new}
+        known = {identity: patients.register(session, [identity], now=now)[0].id for identity in sorted(set(named.values()))}
+        newly = patients.mark_imaged(session, known.values(), now=now)
         found = reports.place_again(session, newly, now=now) if newly else 0
         rows = [
-            {"id": one.id, "registered_at": now, "patient_identifier_id": known[named[one.id]][0].id if one.id in named else None}
+            {"id": one.id, "registered_at": now, "patient_identifier_id": known[named[one.id]] if one.id in named else None}
             for one in instances
         ]
         session.execute(update(Instance), rows)
@@ -85,13 +84,3 @@ def _waiting(instance: Instance, now: datetime) -> dict[str, Any]:
         "peer_address": instance.peer_address,
         "received_at": now,
     }
-
-
-def _seen(session: Session, identity: PatientIdentity, now: datetime) -> tuple[PatientIdentifier, bool]:
-    """The row of a number of which an image is here, and whether it is the first."""
-    (row,) = patients.register(session, [identity], now=now)
-    is_new = row.imaged_at is None
-    if is_new:
-        row.imaged_at = now
-        session.flush()
-    return row, is_new

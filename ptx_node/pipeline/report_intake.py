@@ -174,8 +174,9 @@ class ReportIntake:
 
     def _take_in(self, session: Session, versions: Sequence[ReportVersion], *, message_id: int, now: datetime) -> list[Taken]:
         ours = [replace(one, patients=tuple(self._identities(one.patients))) for one in versions]
-        for identities in sorted({one.patients for one in ours}):  # in one order everywhere, so that two doors never wait for each other
-            patients.register(session, identities, now=now)
+        # patients before reports, and each in one order everywhere, so that two doors never wait for each other
+        known = [patients.register(session, identities, now=now) for identities in sorted({one.patients for one in ours})]
+        patients.hold(session, {row.person_id for rows in known for row in rows})
         order = sorted(range(len(ours)), key=lambda n: (ours[n].source, ours[n].external_id, n))
         taken = {n: self._take_one(session, ours[n], message_id, now) for n in order}
         return [taken[n] for n in range(len(ours))]

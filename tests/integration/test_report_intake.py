@@ -141,6 +141,21 @@ def test_an_unknown_patient_is_parked_and_found_when_the_first_image_comes(engin
     assert "1" == numbers[report.identifier_id].value
 
 
+def test_a_patient_whose_first_image_and_first_report_come_at_once_is_one(engine: Engine, intake: ReportIntake) -> None:
+    """Whoever commits first, the other sees it: no report waits for ever."""
+
+    def both(number: int) -> None:
+        if number % 2:
+            image(engine, f"N{number // 2}")
+        else:
+            patient = PatientIdentity("hospital", "MR", f"N{number // 2}")
+            intake.take(arrival(str(number)), [version(patients=(patient,), external_id=str(number))])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(both, range(60)))
+    assert [None] * 30 == [report.parked for report in rows(engine, RadiologyReport)]
+
+
 @pytest.mark.parametrize(
     ("issuer", "patient", "found"),
     [
