@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pydicom.dataelem import DataElement
     from pydicom.dataset import Dataset
 
-NUMBERS = ("PatientID", "OtherPatientIDs", "MedicalRecordLocator", "AdmissionID", "ServiceEpisodeID", "PatientInsurancePlanCodeSequence")
+NUMBERS = ("PatientID", "OtherPatientIDs", "MedicalRecordLocator", "AdmissionID", "ServiceEpisodeID")
 ACCESSIONS = (
     "AccessionNumber",
     "PlacerOrderNumberImagingServiceRequest",
