@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ptx_node.cli.context import ConfigOption, JsonOption, load_settings, print_json, print_list
+from ptx_node.cli.context import ConfigOption, JsonOption, acting_user, load_settings, print_json, print_list
 from ptx_node.domain.retrieval import RetrievalState, StudyQuery
 from ptx_node.errors import UsageError
 from ptx_node.wiring.node import stop_on_signals
@@ -53,7 +53,7 @@ def pull(  # noqa: PLR0917 - typer turns each argument into an option
         rows = [{name: _plain(getattr(one, name)) for name in FOUND} for one in studies]
         print_list(rows, columns=FOUND, json=json, title=f"studies in {work.name}", empty="no study of the archive is what was asked for")
     else:
-        ids = work.want(query, studies)
+        ids = work.want(query, studies, by=acting_user())
         left = _fetch(work, ids, studies, quiet=json)
         _report(work.rows(ids), left, json=json)
     if not studies:

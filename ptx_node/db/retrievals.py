@@ -9,7 +9,7 @@ from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ptx_node.db.tables import Instance, Retrieval
-from ptx_node.domain.retrieval import TERMINAL, RetrievalState
+from ptx_node.domain.retrieval import MAX_ATTEMPTS, TERMINAL, RetrievalState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -78,8 +78,18 @@ def want(session: Session, wanted: Wanted, *, now: datetime, again: bool = False
 
 
 def claim(session: Session, archive: str, *, owner: str, lease: timedelta, now: datetime, only: Collection[int] | None) -> Claim | None:
-    """Take the oldest study that may be fetched now; its attempts count one more. `only`: of these rows."""
-    due = and_(_open(archive, only), _due(now))
+    """Take the oldest study that may be fetched now; its attempts count one more. `only`: of these rows.
+
+    One at which a process died each time, as often as it may be tried, is given up here.
+    """
+    open_ = _open(archive, only)
+    given_up = {"state": RetrievalState.FAILED, "lease_owner": None, "lease_expires_at": None, "finished_at": now}
+    session.execute(
+        update(Retrieval)
+        .where(open_, _lost(now), Retrieval.attempts >= MAX_ATTEMPTS)
+        .values(**given_up, error="the process that fetched it died during each attempt")
+    )
+    due = and_(open_, _due(now))
     row = session.scalar(select(Retrieval).where(due).order_by(Retrieval.id).limit(1).with_for_update(skip_locked=True))
     if row is None:
         return None
@@ -140,8 +150,12 @@ def _open(archive: str, only: Collection[int] | None) -> ColumnElement[bool]:
 
 def _due(now: datetime) -> ColumnElement[bool]:
     waiting = and_(Retrieval.state == RetrievalState.WAITING, or_(Retrieval.not_before_at.is_(None), Retrieval.not_before_at <= now))
-    lost = and_(Retrieval.state == RetrievalState.FETCHING, Retrieval.lease_expires_at <= now)
-    return or_(waiting, lost)
+    return or_(waiting, _lost(now))
+
+
+def _lost(now: datetime) -> ColumnElement[bool]:
+    """Whoever fetched it has been silent for too long."""
+    return and_(Retrieval.state == RetrievalState.FETCHING, Retrieval.lease_expires_at <= now)
 
 
 def _held(one: Claim) -> Any:

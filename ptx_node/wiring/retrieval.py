@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 from zoneinfo import ZoneInfo
 
-from ptx_node.db import retrievals, schema
+from ptx_node.db import audit, retrievals, schema
 from ptx_node.db.session import begin_read, begin_write, now
+from ptx_node.domain.audit_events import decision
 from ptx_node.domain.retrieval import BY_HAND, OffHours, choose
 from ptx_node.errors import UsageError
 from ptx_node.outbound.archive_dicomweb import DicomwebArchive
@@ -145,8 +146,8 @@ class Pull:
         """
         return choose(query, self._archive.find_studies(query, limit=MOST_STUDIES), home_issuer=self._home_issuer)
 
-    def want(self, query: StudyQuery, studies: Collection[FoundStudy]) -> list[int]:
-        """Note them; the ids of their rows. From now on a kill loses nothing."""
+    def want(self, query: StudyQuery, studies: Collection[FoundStudy], *, by: str) -> list[int]:
+        """Note them, and in the audit trail who wants them (`by`); the ids of their rows. From now on a kill loses nothing."""
         wanted = retrievals.Wanted(
             self.name,
             [one.study_instance_uid for one in studies],
@@ -156,7 +157,9 @@ class Pull:
             query.issuer_of_patient_id,
         )
         with begin_write(self._engine) as session:
-            return retrievals.want(session, wanted, now=now(), again=True)
+            ids = retrievals.want(session, wanted, now=now(), again=True)
+            audit.note(session, decision(by, "pull studies", archive=self.name, retrieval_ids=ids))
+        return ids
 
     def fetch(
         self, ids: Collection[int], *, stop: threading.Event, told: Callable[[Step], None], seen: Callable[[], None] = lambda: None

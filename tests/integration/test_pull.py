@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import structlog
 
 from ptx_node.cli.app import main
 from ptx_node.db.session import open_engine
@@ -35,7 +36,7 @@ def archive_pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
 
 
 @pytest.fixture
-def ptx(archive_pacs: Pacs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ptx:
+def ptx(archive_pacs: Pacs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Ptx]:
     """Run `ptx pull … --json` on a site of its own; exit code and what it printed."""
     config = tmp_path / "ptx.toml"
     text = f"""
@@ -68,7 +69,8 @@ window = "WINDOW"
         printed = capsys.readouterr()
         return code, json.loads(printed.out) if as_json and printed.out else printed.out + printed.err
 
-    return run
+    yield run
+    structlog.reset_defaults()
 
 
 def instances(tmp_path: Path) -> list[str]:
@@ -84,6 +86,7 @@ def test_a_study_is_pulled(ptx: Ptx, tmp_path: Path, archive: str) -> None:
     code, answer = ptx("--archive", archive, "--study", ONE)
     assert (0, ["done"], 0) == (code, [one["state"] for one in answer["studies"]], answer["waiting"])
     assert [ONE] * 6 == instances(tmp_path)
+    assert main(["audit", "verify", "-c", str(tmp_path / "ptx.toml")]) == 0
     assert 0 == ptx("--archive", archive, "--study", ONE)[0], "again is no error"
     assert [ONE] * 6 == instances(tmp_path)
 

@@ -18,7 +18,8 @@ from pydicom.uid import CTImageStorage
 from pynetdicom import build_context
 from sqlalchemy import Engine, func, select
 
-from ptx_node.db.session import begin_read, open_engine
+from ptx_node.db.retrievals import claim
+from ptx_node.db.session import begin_read, begin_write, open_engine
 from ptx_node.db.tables import Conflict, Job, Refusal, Table
 from ptx_node.domain.retrieval import MAX_ATTEMPTS, OffHours, RetrievalState
 from ptx_node.domain.routing import parse_rules
@@ -379,6 +380,24 @@ def test_two_workers_never_take_the_same_study(engine: Engine, tmp_path: Path) -
     assert NIGHT + timedelta(seconds=60) == Slow.steps[0].wait_until
     (row,) = work_list(engine)
     assert ("done", 2, 1) == (row.state, row.attempts, len(stored(engine)))
+
+
+def test_a_study_at_which_every_process_dies_is_given_up(engine: Engine, tmp_path: Path) -> None:
+    """On both databases; the other studies go on."""
+    instances = [dx(Place(1)), dx(Place(2))]
+    ask(engine, [ONE, TWO])
+    clock = Clock()
+    for _ in range(MAX_ATTEMPTS):
+        with begin_write(engine) as session:
+            one = claim(session, "pacs", owner="dies", lease=timedelta(seconds=60), now=clock(), only=None)
+        assert one is not None
+        assert ONE == one.study_instance_uid
+        clock.go(seconds=61)
+    with peer(find=finding(instances), get=giving(instances)) as port:
+        work_through(Retriever(engine, make_receiver(engine, tmp_path / "store"), dimse_archive(port), GENTLE, clock=clock), clock)
+    rows = work_list(engine)
+    assert [("failed", MAX_ATTEMPTS), ("done", 1)] == [(row.state, row.attempts) for row in rows]
+    assert "died" in (rows[0].error or "")
 
 
 def test_killed_in_the_middle_it_goes_on_and_doubles_nothing(tmp_path: Path) -> None:
