@@ -16,7 +16,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from ptx_node import log
-from ptx_node.domain.radiology_report import ReportVia
+from ptx_node.domain.radiology_report import ReportVia, storable
 from ptx_node.errors import DatabaseUnavailableError, StorageFullError
 from ptx_node.inbound.bearer import may_enter
 from ptx_node.inbound.fhir_reports import FhirError, Site, reports
@@ -163,7 +163,7 @@ def load(data: bytes) -> Any:
 
 def _name(content: dict[str, Any], sha256: str) -> str:
     identity = content.get("id")
-    return f"{content['resourceType']}/{identity}"[:LONGEST_NAME] if isinstance(identity, str) else sha256[:32]
+    return storable(f"{content['resourceType']}/{identity}"[:LONGEST_NAME]) if isinstance(identity, str) else sha256[:32]
 
 
 def _refuse(intake: ReportIntake, arrival: Arrival, data: bytes, errors: Sequence[FhirError]) -> _Reply:

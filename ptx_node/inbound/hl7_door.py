@@ -127,9 +127,9 @@ class Hl7Door:
 
     def _take(self, frame: Frame, arrival: Arrival, message: Message, sender: Hl7Sender) -> Answer:
         accepted = Answer(Outcome.ACCEPT)
-        if self._intake.accepted_before(arrival):
-            return Answer(Outcome.ACCEPT, "already here: nothing was done again")
         code = first_code(message, accepted)
+        if self._intake.accepted_before(arrival, acknowledgement=code):
+            return Answer(Outcome.ACCEPT, "already here: nothing was done again")
         if message.part(message.header.raw(9), 1).upper() == "ADT":
             pairs = merges(message, message.part(message.header.raw(9), 2).upper(), sender)
             self._intake.merge(self._kept(frame, arrival), pairs, acknowledgement=code)

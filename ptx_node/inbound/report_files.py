@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from ptx_node.dicom.report_text import Said, read_report
-from ptx_node.domain.radiology_report import ReportVia
+from ptx_node.domain.radiology_report import ReportVia, storable
 from ptx_node.errors import InputError, PermanentError, UsageError
 from ptx_node.inbound.fhir import load
 from ptx_node.inbound.fhir_reports import Site, reports
@@ -82,7 +82,7 @@ def import_file(intake: ReportIntake, path: Path, how: Import) -> Iterator[Count
     found = _versions(path, how)
     try:
         via, source = _kind(path, how)
-        arrival = Arrival(via, source, path.name, _digest(path), kind="file")
+        arrival = Arrival(via, source, storable(path.name), _digest(path), kind="file")
         message_id: int | None = None
         while batch := list(islice(found, BATCH)):
             yield from (one for one in batch if isinstance(one, Problem))

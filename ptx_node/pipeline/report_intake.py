@@ -131,8 +131,8 @@ class ReportIntake:
         self._store.put(path, data)
         return path
 
-    def accepted_before(self, arrival: Arrival) -> bool:
-        """Whether the same message with the same bytes was accepted: then nothing is done again, and that is said.
+    def accepted_before(self, arrival: Arrival, *, acknowledgement: str = "") -> bool:
+        """Whether the same message with the same bytes was accepted: then nothing is done again, but that it came again is kept.
 
         Raises:
             DatabaseUnavailableError: nothing is known; a retry may help.
@@ -141,7 +141,11 @@ class ReportIntake:
             found = reports.find_message(
                 session, via=arrival.via, sender=arrival.sender, control_id=arrival.control_id, sha256=arrival.sha256
             )
-            return found is not None and found.verdict == Verdict.ACCEPTED
+        if found is None or found.verdict != Verdict.ACCEPTED:
+            return False
+        with begin_write(self._engine) as session:
+            self._record(session, arrival, Verdict.ACCEPTED, acknowledgement)
+        return True
 
     def take(self, arrival: Arrival, versions: Sequence[ReportVersion], *, acknowledgement: str = "", detail: str = "") -> list[Taken]:
         """Take every report of one message, in one transaction; in the order given.
