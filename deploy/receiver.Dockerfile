@@ -25,5 +25,5 @@ ENV PATH=/opt/ptx-node/.venv/bin:$PATH \
 WORKDIR /var/lib/ptx
 USER 10001:10001
 VOLUME /var/lib/ptx
-EXPOSE 11112 8042
+EXPOSE 11112 8042 2575 8043
 CMD ["ptx", "receive"]

@@ -29,7 +29,7 @@ def test_the_import_contracts_hold() -> None:
     assert outcome.returncode == 0, outcome.stdout
 
 
-@pytest.mark.parametrize("role", ["storage_scp", "stow_rs"])
+@pytest.mark.parametrize("role", ["storage_scp", "stow_rs", "hl7_mllp", "hl7_door", "fhir"])
 def test_the_receiver_loads_neither_torch_nor_pixel_code(role: str) -> None:
     """What is imported, directly or not: asked in a fresh interpreter.
 
