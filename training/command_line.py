@@ -11,7 +11,11 @@ def command_of(arguments: list[str]) -> str:
 
 
 def _shortened(word: str) -> str:
-    kind, colon, rest = word.partition(":")
-    if colon and "/" in rest:
-        return ":".join([kind, *(Path(one).name for one in rest.split(":"))])
-    return Path(word).name if "/" in word and not word.startswith("-") else word
+    """A folder stands alone, after `KIND:`, or after `KEY=` of a setting."""
+    if "/" not in word or word.startswith("-"):
+        return word
+    for mark in "=:":
+        before, found, rest = word.partition(mark)
+        if found and "/" not in before:
+            return f"{before}{mark}{':'.join(Path(one).name for one in rest.split(':'))}"
+    return Path(word).name

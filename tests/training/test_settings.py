@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ptx_node.errors import ConfigurationError
+from training.command_line import command_of
 from training.networks.build import build
 from training.settings import CONFIGS, Section, Settings, load_settings
 
@@ -115,3 +116,18 @@ def test_the_files_state_nothing_that_is_the_default_by_mistake() -> None:
     """Each file says what it repeats, so that a reader can compare it with the document."""
     for name in SHIPPED:
         assert tomllib.loads((CONFIGS / f"{name}.toml").read_text())["document"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("runs/joint", "joint"),
+        ("siim:data/siim", "siim:siim"),
+        ("siim:/data/siim:patients/map.csv", "siim:siim:map.csv"),
+        ("network.start=runs/small/model.safetensors", "network.start=model.safetensors"),
+        ("network.backbone=resnet18", "network.backbone=resnet18"),
+        ("--minutes", "--minutes"),
+    ],
+)
+def test_a_command_is_told_without_folders_of_a_machine(typed: str, told: str) -> None:
+    assert f"python -m training train {told}" == command_of(["train", typed])
