@@ -34,7 +34,7 @@ KINDS = ("dimse", "dicomweb")
 
 @pytest.fixture(scope="module")
 def archive_pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
-    with running_pacs(tmp_path_factory.mktemp("pacs") / "pacs") as pacs:
+    with running_pacs(tmp_path_factory.mktemp("pacs") / "pacs", extra={"DicomAlwaysAllowGet": True}) as pacs:
         fill(pacs, hospital())
         yield pacs
 

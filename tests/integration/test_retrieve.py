@@ -51,7 +51,7 @@ GENTLE = Pace(studies_per_minute=6000.0)
 
 @pytest.fixture(scope="module")
 def archive_pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
-    with running_pacs(tmp_path_factory.mktemp("pacs") / "pacs", extra={"DicomAlwaysAllowMove": True}) as pacs:
+    with running_pacs(tmp_path_factory.mktemp("pacs") / "pacs", extra={"DicomAlwaysAllowGet": True}) as pacs:
         fill(pacs, hospital())
         yield pacs
 
