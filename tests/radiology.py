@@ -13,15 +13,8 @@ from sqlalchemy import Engine, func, insert, select
 
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.tables import Instance, RadiologyReport, RadiologyReportVersion, ReportLabelRow, ReportMessage, Table
-from ptx_node.domain.radiology_report import (
-    Authorities,
-    Examination,
-    Examined,
-    PatientIdentity,
-    ReportStatus,
-    ReportVersion,
-    ReportVia,
-)
+from ptx_node.domain.examination import Examined
+from ptx_node.domain.radiology_report import Authorities, Examination, PatientIdentity, ReportStatus, ReportVersion, ReportVia
 from ptx_node.domain.truth import LabelValue, ReportLabel
 from ptx_node.pipeline.patients import register_new
 from ptx_node.pipeline.report_intake import Arrival, ReportIntake

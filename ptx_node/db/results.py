@@ -88,11 +88,10 @@ def record_examination(session: Session, finding: FindingRow, examination: Exami
     if row is None:
         row = ExaminationRow(finding_id=finding.id)
         session.add(row)
-    moment = examination.examined
     told = {
         "instance_id": instance,
-        "examined_at": moment.at if moment else None,
-        "examined_on": moment.day if moment else None,
+        "examined_at": examination.examined.at,
+        "examined_on": examination.examined.on,
         **{name: getattr(examination, name) for name in Examination.__slots__ if name != "examined"},
     }
     for name, value in told.items():

@@ -7,7 +7,7 @@ from datetime import date, time, timedelta
 from typing import TYPE_CHECKING
 
 from ptx_node.dicom.attributes import UNREADABLE
-from ptx_node.domain.examination import LONGEST_OFFSET, Examination, Moment, local_moment
+from ptx_node.domain.examination import LONGEST_OFFSET, Examination, Examined, local_time
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,13 +36,13 @@ def examination_of(headers: Sequence[Dataset], zone: ZoneInfo) -> Examination:
     """
     if not headers:
         return Examination()
-    moments = [moment for ds in headers if (moment := examined(ds, zone)) is not None]
+    moments = [moment for ds in headers if (moment := examined(ds, zone)).on is not None]
     first = headers[0]
     return Examination(
         modality=_text(first, "Modality"),
-        examined=min(moments, key=lambda one: (one.at is None, one.at or one.day, one.day)) if moments else None,
+        examined=min(moments, key=lambda one: (one.at is None, one.at or one.on, one.on), default=Examined()),
         patient_sex=_text(first, "PatientSex"),
-        patient_age_years=_age_years(first, moments[0].day if moments else None),
+        patient_age_years=_age_years(first, moments[0].on if moments else None),
         view_position=_text(first, "ViewPosition"),
         manufacturer=_text(first, "Manufacturer"),
         manufacturer_model_name=_text(first, "ManufacturerModelName"),
@@ -50,26 +50,26 @@ def examination_of(headers: Sequence[Dataset], zone: ZoneInfo) -> Examination:
     )
 
 
-def examined(ds: Dataset, zone: ZoneInfo) -> Moment | None:
+def examined(ds: Dataset, zone: ZoneInfo) -> Examined:
     """When an image was acquired: Acquisition DateTime, else the date and time of acquisition, content, series or study.
 
-    A date whose time is missing counts only where no later choice has both. None where there is no date at all.
+    A date whose time is missing counts only where no later choice has both. Nothing is known where there is no date at all.
     """
     common = _offset(_text(ds, "TimezoneOffsetFromUTC"))
     acquired = _text(ds, "AcquisitionDateTime")
-    day_only: Moment | None = None
+    day_only = Examined()
     if (day := _date(acquired[:8])) is not None:
         body, sign, rest = _split_offset(acquired)
-        moment = local_moment(day, _time(body[8:]), zone, _offset(sign + rest) or common)
+        moment = local_time(day, _time(body[8:]), zone, _offset(sign + rest) or common)
         if moment.at is not None:
             return moment
         day_only = moment
     for name in TIMES:
         if (day := _date(_text(ds, f"{name}Date"))) is not None:
-            moment = local_moment(day, _time(_text(ds, f"{name}Time")), zone, common)
-            if moment.at is not None and (day_only is None or day_only.day == moment.day):
+            moment = local_time(day, _time(_text(ds, f"{name}Time")), zone, common)
+            if moment.at is not None and day_only.on in (None, moment.on):
                 return moment
-            day_only = day_only or moment
+            day_only = moment if day_only.on is None else day_only
     return day_only
 
 

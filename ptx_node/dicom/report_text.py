@@ -6,7 +6,6 @@ Basic Text, Enhanced and Comprehensive SR. A document that a device wrote, or th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC
 from typing import TYPE_CHECKING
 
 from pydicom import Dataset, dcmread
@@ -14,21 +13,15 @@ from pydicom.errors import InvalidDicomError
 
 from ptx_node.dicom.attributes import UNREADABLE
 from ptx_node.dicom.examination import examined
-from ptx_node.domain.radiology_report import (
-    Examination,
-    Examined,
-    PatientIdentity,
-    ReportFlag,
-    ReportStatus,
-    ReportVersion,
-    storable,
-)
+from ptx_node.domain.radiology_report import Examination, PatientIdentity, ReportFlag, ReportStatus, ReportVersion, storable
 from ptx_node.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from zoneinfo import ZoneInfo
+
+    from ptx_node.domain.examination import Examined
 
 SOP_CLASSES = frozenset(
     {
@@ -173,11 +166,4 @@ def _moment(ds: Dataset, of: str, zone: ZoneInfo) -> Examined:
     for name in ("Date", "Time"):
         setattr(only, f"Content{name}", ds.get(f"{of}{name}") or "")
     only.TimezoneOffsetFromUTC = ds.get("TimezoneOffsetFromUTC") or ""
-    found = examined(only, zone)
-    if found is None:
-        return Examined()
-    if found.at is None:
-        return Examined(None, found.day)
-    clock = found.at.astimezone(zone).replace(tzinfo=None)
-    ambiguous = not only.TimezoneOffsetFromUTC and Examined.local(clock, zone).ambiguous
-    return Examined(found.at.astimezone(UTC), found.day, ambiguous)
+    return examined(only, zone)

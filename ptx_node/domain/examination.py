@@ -18,16 +18,29 @@ LONGEST_OFFSET = timedelta(hours=14)
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """A moment as far as it is known.
+class Examined:
+    """When an examination was, as far as it is known.
 
     Attributes:
-        day: local date at the place of examination.
-        at: aware UTC; None where only the day is known.
+        at: aware UTC; None where only the day is known, or nothing.
+        on: the calendar day at the site, which is what "same day" means.
+        ambiguous: the local time is one that summer time repeats or leaves out.
     """
 
-    day: date
     at: datetime | None = None
+    on: date | None = None
+    ambiguous: bool = False
+
+    @classmethod
+    def local(cls, moment: datetime, zone: ZoneInfo) -> Examined:
+        """From a wall-clock time at the site, or from an aware time, whose day at the site is then found.
+
+        Of an hour that comes twice in autumn the first is taken, one that is left out in spring is as long after midnight as it says.
+        """
+        if moment.tzinfo is not None:
+            return cls(moment.astimezone(UTC), moment.astimezone(zone).date())
+        here = moment.replace(tzinfo=zone)
+        return cls(here.astimezone(UTC), moment.date(), ambiguous=here.utcoffset() != here.replace(fold=1).utcoffset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +48,13 @@ class Examination:
     """What is kept of the images that one finding is about. Empty text and None where the header does not say.
 
     Attributes:
-        examined: when; None where no date can be read.
         patient_sex: `M`, `F`, `O`, as sent.
         patient_age_years: at the examination.
         view_position: of a radiograph, as sent (`PA`, `AP`).
     """
 
     modality: str = ""
-    examined: Moment | None = None
+    examined: Examined = Examined()
     patient_sex: str = ""
     patient_age_years: float | None = None
     view_position: str = ""
@@ -51,22 +63,16 @@ class Examination:
     station_name: str = ""
 
 
-def local_moment(day: date, clock: time | None, zone: ZoneInfo, offset: timedelta | None = None) -> Moment:
-    """A date and time of day as an examination's header gives them.
-
-    A stated offset decides what moment it was; the day is that of the site's zone at this moment, so that a header written in UTC and
-    one written in local time fall on the same day. Without an offset the time is the site's own: of an hour that comes twice in
-    autumn the first is taken, one that is left out in spring is as long after midnight as it says.
+def local_time(day: date, clock: time | None, zone: ZoneInfo, offset: timedelta | None = None) -> Examined:
+    """A date and time of day as an examination's header gives them; the day alone where there is no time of day.
 
     Args:
         day: as written.
-        clock: as written; None where only a date is given.
+        clock: as written.
         zone: of the site.
-        offset: of the written time from UTC.
+        offset: of the written time from UTC, where it is stated: then it decides what moment it was, so that a header written in UTC
+            and one written in local time fall on the same day.
     """
     if clock is None:
-        return Moment(day)
-    if offset is not None:
-        at = datetime.combine(day, clock, timezone(offset)).astimezone(UTC)
-        return Moment(at.astimezone(zone).date(), at)
-    return Moment(day, datetime.combine(day, clock, zone).astimezone(UTC))
+        return Examined(on=day)
+    return Examined.local(datetime.combine(day, clock, None if offset is None else timezone(offset)), zone)

@@ -10,13 +10,14 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from zoneinfo import ZoneInfo
+    from datetime import date, datetime
+
+    from ptx_node.domain.examination import Examined
 
 ADDENDUM_HEADING = "ADDENDUM:"
 _NOT_STORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -109,29 +110,6 @@ class Authorities:
         name = identity.authority.strip().casefold().removeprefix("urn:oid:") or self.default.strip().casefold()
         name = self.aliases.get(name, name).strip().casefold()
         return PatientIdentity(storable(name), storable(identity.type.strip().upper()), storable(identity.value.strip()))
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """When the examination was.
-
-    Attributes:
-        at: aware UTC; None where only the day is known, or nothing.
-        on: the calendar day at the site, which is what "same day" means.
-        ambiguous: the local time is one that summer time repeats or leaves out.
-    """
-
-    at: datetime | None = None
-    on: date | None = None
-    ambiguous: bool = False
-
-    @classmethod
-    def local(cls, moment: datetime, zone: ZoneInfo) -> Examined:
-        """From a wall-clock time at the site, or from an aware time, whose day at the site is then found."""
-        if moment.tzinfo is not None:
-            return cls(moment.astimezone(UTC), moment.astimezone(zone).date())
-        here = moment.replace(tzinfo=zone)
-        return cls(here.astimezone(UTC), moment.date(), ambiguous=here.utcoffset() != here.replace(fold=1).utcoffset())
 
 
 @dataclass(frozen=True, slots=True)

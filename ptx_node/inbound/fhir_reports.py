@@ -11,15 +11,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ptx_node.domain.radiology_report import (
-    Examination,
-    Examined,
-    PatientIdentity,
-    ReportFlag,
-    ReportStatus,
-    ReportVersion,
-    storable,
-)
+from ptx_node.domain.examination import Examined
+from ptx_node.domain.radiology_report import Examination, PatientIdentity, ReportFlag, ReportStatus, ReportVersion, storable
 from ptx_node.errors import PermanentError
 from ptx_node.inbound.attached_text import document_text, text_of_html
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ptx_node.domain.radiology_report import Examined, PatientIdentity
+from ptx_node.domain.examination import Examined
+from ptx_node.domain.radiology_report import PatientIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ptx_node.domain.radiology_report import Examination, Examined, ReportFlag, ReportStatus, ReportVersion, storable
+from ptx_node.domain.examination import Examined
+from ptx_node.domain.radiology_report import Examination, ReportFlag, ReportStatus, ReportVersion, storable
 from ptx_node.errors import PermanentError
 from ptx_node.inbound.attached_text import document_text
 from ptx_node.inbound.hl7_fields import OBSERVATION_CODE, examined, first_value, identities

@@ -14,15 +14,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationError, field_validator
 
-from ptx_node.domain.radiology_report import (
-    Examination,
-    Examined,
-    PatientIdentity,
-    ReportFlag,
-    ReportStatus,
-    ReportVersion,
-    storable,
-)
+from ptx_node.domain.examination import Examined
+from ptx_node.domain.radiology_report import Examination, PatientIdentity, ReportFlag, ReportStatus, ReportVersion, storable
 from ptx_node.errors import PermanentError, UsageError
 from ptx_node.inbound.hl7_charset import codec_of, decode
 from ptx_node.inbound.hl7_fields import read_time

@@ -95,6 +95,7 @@ def running_pacs(
         "DicomAlwaysAllowEcho": True,
         "DicomAlwaysAllowStore": True,
         "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
         "DicomCheckModalityHost": False,
         "StableAge": 1,
         "SyncStorageArea": True,

@@ -57,8 +57,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, tiny_bundles: Path) -> It
     folder = tmp_path_factory.mktemp("commissioning")
     port, stow_port, pacs_port, pacs_http = free_ports(4)
     peers = {"ptx-node": ("PTX", "127.0.0.1", port)}
-    get = {"DicomAlwaysAllowGet": True}
-    with running_pacs(folder / "pacs", ports=(pacs_port, pacs_http), modalities=peers, lua=ROUTE, extra=get) as pacs:
+    with running_pacs(folder / "pacs", ports=(pacs_port, pacs_http), modalities=peers, lua=ROUTE) as pacs:
         node = Node(
             folder / "node",
             tiny_bundles,

@@ -15,7 +15,8 @@ from sqlalchemy import Engine, func, insert, select, update
 from ptx_node.db.reconciliation import standing_counts
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.tables import ExaminationRow, FindingRow, Instance, Job, PairRow, UnmatchedRow
-from ptx_node.domain.radiology_report import Examination, Examined, PatientIdentity, ReportStatus
+from ptx_node.domain.examination import Examined
+from ptx_node.domain.radiology_report import Examination, PatientIdentity, ReportStatus
 from ptx_node.domain.reconciliation import Agreement, Unmatched
 from ptx_node.pipeline import reconcile as stage
 from ptx_node.pipeline.patients import register_new

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ptx_node.domain.examination import Examined
 from ptx_node.domain.radiology_report import (
     Effective,
     Examination,
-    Examined,
     Held,
     PatientIdentity,
     ReportFlag,
