@@ -24,9 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def review(
-    report: Annotated[
-        int | None, typer.Argument(help="Number of a report; without it the doubtful ones are listed.")
-    ] = None,
+    report: Annotated[int | None, typer.Argument(help="Number of a report; without it the doubtful ones are listed.")] = None,
     *,
     config: ConfigOption = None,
     json: JsonOption = False,
