@@ -39,7 +39,7 @@ def table(studies: Sequence[Expected], journeys: Mapping[str, Journey], sent_at:
     """One line a study."""
     view = Table(title="simulated hospital → ptx-node → PACS", title_justify="left", header_style="bold")
     view.add_column("simulated study", no_wrap=True)
-    for name in ("received", "queued", "inferred", "delivered", "proven", "seconds"):
+    for name in ("received", "queued", "inferred", "delivered", "proven"):
         view.add_column(name, justify="right", no_wrap=True)
     view.add_column("answer", no_wrap=True)
     view.add_column("truth", no_wrap=True)
@@ -47,16 +47,11 @@ def table(studies: Sequence[Expected], journeys: Mapping[str, Journey], sent_at:
         journey = journeys[study.study_instance_uid]
         begun = sent_at.get(study.study_instance_uid)
         times = (journey.received_at, journey.queued_at, journey.inferred_at, journey.accepted_at, journey.committed_at)
-        steps = [_seconds(begun, moment) for moment in (*times, _end(journey, times))]
+        steps = [_seconds(begun, moment) for moment in times]
         view.add_row(study.label, *steps, _answer(journey), _truth(study, journey))
     view.caption = "times since the study was sent; proven: the PACS committed to keep the results, or they were found there"
     view.caption_justify = "left"
     return view
-
-
-def _end(journey: Journey, times: Sequence[datetime | None]) -> datetime | None:
-    """When the study's last step was done; None while one is open."""
-    return max((moment for moment in times if moment), default=None) if journey.finished else None
 
 
 def _seconds(begun: datetime | None, moment: datetime | None) -> str:

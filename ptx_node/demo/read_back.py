@@ -1,23 +1,23 @@
-"""Proof from the other side: every result that the node counts as delivered is asked of the PACS by QIDO-RS and fetched by WADO-RS."""
+"""Proof from the other side: every result that the node counts as delivered is fetched from the PACS (or read from the folder)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import pydicom
-from dicomweb_client.api import DICOMwebClient
-
+from ptx_node.commission.read_back import read_back as read_from
+from ptx_node.db.answers import answers
+from ptx_node.db.session import begin_read
 from ptx_node.errors import PtxError
+from ptx_node.wiring import make_destinations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Sequence
 
-    from pydicom.dataset import Dataset
+    from pydicom import Dataset
+    from sqlalchemy import Engine
 
-    from ptx_node.db.journey import Journey
-    from ptx_node.simulator.pacs import Pacs
+    from ptx_node.settings import Settings
 
 SAID = {"Presence of property", "Outcome of the analysis", "Reason of the outcome"}
 """Names of the coded statements of a report that the demonstration repeats."""
@@ -25,45 +25,36 @@ SAID = {"Presence of property", "Outcome of the analysis", "Reason of the outcom
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One result as it was read back."""
+    """One result as it was read back.
 
-    study_instance_uid: str
+    Attributes:
+        by: how it was asked for.
+    """
+
     kind: str
     sop_instance_uid: str
+    by: str
     summary: str
 
 
-def read_back(pacs: Pacs | None, folder: Path, journeys: Mapping[str, Journey]) -> list[Found]:
-    """Every result of these studies, read back from the PACS (or from the folder where there is no PACS).
+def read_back(settings: Settings, engine: Engine, study_instance_uids: Sequence[str]) -> list[Found]:
+    """Every result of these studies, read back from each destination that it was sent to.
 
     Raises:
         PtxError: a result is not there.
     """
+    with begin_read(engine) as session:
+        sent = [one for answer in answers(session, study_instance_uids).values() for one in answer.sent]
     found: list[Found] = []
-    for uid, journey in journeys.items():
-        datasets = _from_pacs(pacs, uid) if pacs else _from_folder(folder)
-        for sop_instance_uid, kind in sorted(journey.results.items(), key=lambda item: item[1]):
-            if sop_instance_uid not in datasets:
-                raise PtxError(f"{kind.upper()} {sop_instance_uid} of study {uid} is not in the PACS")
-            found.append(Found(uid, kind, sop_instance_uid, _summary(kind, datasets[sop_instance_uid])))
+    for name, (destination, _) in make_destinations(settings).items():
+        mine = [one for one in sent if one.destination == name]
+        back = read_from(destination, mine)
+        for one in mine:
+            if one.sop_instance_uid not in back.datasets:
+                which = f"{one.kind.upper()} {one.sop_instance_uid} of study {one.study_instance_uid}"
+                raise PtxError(f"{which} is not in {name} ({back.problem or back.by})")
+            found.append(Found(one.kind, one.sop_instance_uid, back.by, _summary(one.kind, back.datasets[one.sop_instance_uid])))
     return found
-
-
-def _from_pacs(pacs: Pacs, study_instance_uid: str) -> dict[str, Dataset]:
-    client = DICOMwebClient(pacs.dicomweb_url)
-    results: dict[str, Dataset] = {}
-    for modality in ("SEG", "SR", "OT"):
-        series = client.search_for_series(study_instance_uid, search_filters={"Modality": modality})
-        for one in series:
-            series_instance_uid = one["0020000E"]["Value"][0]
-            for ds in client.retrieve_series(study_instance_uid, series_instance_uid):
-                results[str(ds.SOPInstanceUID)] = ds
-    return results
-
-
-def _from_folder(folder: Path) -> dict[str, Dataset]:
-    datasets = (pydicom.dcmread(path) for path in folder.rglob("*.dcm"))
-    return {str(ds.SOPInstanceUID): ds for ds in datasets}
 
 
 def _summary(kind: str, ds: Dataset) -> str:

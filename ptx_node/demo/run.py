@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 
+from ptx_node import log
 from ptx_node.db.journey import Journey, journeys
 from ptx_node.db.session import begin_read, now
 from ptx_node.demo import display
-from ptx_node.demo.read_back import read_back
+from ptx_node.demo.afternoon import afternoon
+from ptx_node.demo.read_back import Found, read_back
 from ptx_node.demo.site import MODALITY_AE, NODE_AE, Site, prepare, write_settings
 from ptx_node.errors import PtxError
 from ptx_node.outbound.association import DimsePeer
@@ -44,6 +46,7 @@ def run(folder: Path, *, once: bool, with_pacs: bool, stop: threading.Event) -> 
     Raises:
         PtxError: a part does not start, an instance is refused, or a result is missing.
     """
+    log.configure(level="WARNING", json=False)  # the node tells its story in its own log files
     console = Console()
     if not console.is_terminal or console.width < WIDTH:
         console = Console(width=WIDTH)  # the table is one line a study
@@ -65,8 +68,9 @@ def run(folder: Path, *, once: bool, with_pacs: bool, stop: threading.Event) -> 
         engine = open_database(settings)
         stack.callback(engine.dispose)
         seen = _send_and_watch(site, studies, engine, console)
-        found = read_back(pacs, settings.home / "results", seen)
-        good = _report(console, site, pacs, studies, seen, found=len(found))
+        found = read_back(settings, engine, list(seen))
+        good = _report(console, studies, seen, found)
+        good = afternoon(engine, studies, site.hl7_port, console) and good
         for one in found:
             console.print(f"  {one.kind.upper():3}  {one.sop_instance_uid}  {one.summary}", highlight=False, soft_wrap=True)
         _where_to_look(console, site, pacs)
@@ -86,9 +90,9 @@ def _start_pacs(site: Site, stack: ExitStack, console: Console) -> Pacs | None:
 
 
 def _simulate(site: Site) -> list[DemoStudy]:
-    from ptx_node.demo.studies import simulate  # noqa: PLC0415 - numpy and codecs load while the node starts
+    from ptx_node.demo.studies import simulate_day  # noqa: PLC0415 - numpy and codecs load while the node starts
 
-    return simulate(site.folder / "modality")
+    return simulate_day(site.folder / "modality")
 
 
 def _send_and_watch(site: Site, studies: Sequence[DemoStudy], engine: Engine, console: Console) -> dict[str, Journey]:
@@ -128,17 +132,15 @@ def _send_and_watch(site: Site, studies: Sequence[DemoStudy], engine: Engine, co
             threading.Event().wait(0.15)
 
 
-def _report(
-    console: Console, site: Site, pacs: Pacs | None, studies: Sequence[DemoStudy], seen: Mapping[str, Journey], *, found: int
-) -> bool:
+def _report(console: Console, studies: Sequence[DemoStudy], seen: Mapping[str, Journey], found: Sequence[Found]) -> bool:
     verdicts = [display.agrees(study.expected, seen[study.expected.study_instance_uid]) for study in studies]
     failed = sum(journey.failed_deliveries for journey in seen.values())
-    where = "the PACS by QIDO-RS and WADO-RS" if pacs else str(site.folder / "node" / "results")
-    console.print(f"\n{found} results read back from {where}; {failed} deliveries failed")
+    ways = " and ".join(sorted({one.by for one in found}))
+    console.print(f"\n{len(found)} results read back ({ways}); {failed} deliveries failed")
     console.print(
         f"{sum(map(bool, verdicts))} of {len(verdicts)} answers agree with the simulator's truth (simulated patients, demonstration models)"
     )
-    return failed == 0 and found > 0 and all(verdicts)
+    return failed == 0 and bool(found) and all(verdicts)
 
 
 def _where_to_look(console: Console, site: Site, pacs: Pacs | None) -> None:

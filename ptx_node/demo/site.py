@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ptx_node.errors import PtxError
 from ptx_node.simulator.processes import free_ports
+from ptx_node.simulator.ris import APPLICATION, FACILITY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,7 @@ class Site:
 
     folder: Path
     dicom_port: int
+    hl7_port: int
 
     @property
     def config(self) -> Path:
@@ -45,7 +47,7 @@ def prepare(folder: Path) -> Site:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).write_text("made by `ptx demo`, which clears this folder at its next run\n", encoding="ascii")
-    return Site(folder.resolve(), free_ports(1)[0])
+    return Site(folder.resolve(), *free_ports(2))
 
 
 def write_settings(site: Site, pacs: Pacs | None) -> None:
@@ -76,6 +78,16 @@ addresses = ["127.0.0.1"]
 
 [[dicom.peers]]
 ae_title = "PACS"
+addresses = ["127.0.0.1"]
+
+[hl7]
+enabled = true
+port = {site.hl7_port}
+
+[[hl7.senders]]
+name = "ris"
+application = "{APPLICATION}"
+facility = "{FACILITY}"
 addresses = ["127.0.0.1"]
 
 [worker]

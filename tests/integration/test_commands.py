@@ -15,8 +15,9 @@ import structlog
 
 from ptx_node.cli.app import main
 from ptx_node.domain.finding import Laterality
-from ptx_node.simulator.first.instances import Profile
-from ptx_node.simulator.first.studies import simulate_ct, simulate_hand, simulate_radiograph
+from ptx_node.simulator.ct_protocol import Protocol
+from ptx_node.simulator.patient import NOBODY, Size, Wishes
+from ptx_node.simulator.studies import simulate, simulate_hand
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Answer:
 
 
 Ptx = Callable[..., Answer]
+
+
+def clear(side: Laterality | str) -> Wishes:
+    """A patient of whom the shipped model should say the right thing."""
+    return Wishes(laterality=side, size=Size.LARGE, confounders=frozenset())
 
 
 @pytest.fixture
@@ -115,9 +121,9 @@ def test_wrong_settings_name_the_place(ptx: Ptx, tmp_path: Path) -> None:
 
 def test_predict_reads_files_without_a_node(ptx: Ptx, tmp_path: Path) -> None:
     """One object an instance, with what issue and documentation promise; the results are on disk."""
-    positive = simulate_radiograph(tmp_path / "a", 9_101, profile=Profile.DX, laterality=Laterality.RIGHT)
-    negative = simulate_radiograph(tmp_path / "b", 9_102, profile=Profile.CR, laterality=None)
-    hand = simulate_hand(tmp_path / "c", 9_103)
+    positive = simulate(tmp_path / "a", 9_200_001, site="toulouse", wishes=clear(Laterality.RIGHT))
+    negative = simulate(tmp_path / "b", 9_200_002, site="siim", wishes=clear(NOBODY))
+    hand = simulate_hand(tmp_path / "c", 9_200_003)
     (tmp_path / "text.dcm").write_text("not DICOM")
     answer = ptx("predict", *positive.paths, *negative.paths, *hand.paths, "text.dcm", "--out", "out", "--json")
     assert 0 == answer.returncode, answer.stderr
@@ -135,7 +141,8 @@ def test_predict_reads_files_without_a_node(ptx: Ptx, tmp_path: Path) -> None:
 
 def test_predict_reads_a_ct_series_as_one(ptx: Ptx, tmp_path: Path) -> None:
     """Every slice of a series carries the series' finding and the same results."""
-    study = simulate_ct(tmp_path / "ct", 9_105, slices=24, laterality=Laterality.LEFT)
+    protocol = Protocol(slices=20, slice_thickness_mm=5.0)
+    study = simulate(tmp_path / "ct", 9_200_005, site="ct64", wishes=clear(Laterality.LEFT), protocol=protocol)
     rows = json.loads(ptx("predict", tmp_path / "ct", "--out", "out", "--json").stdout)
     assert sorted(study.sop_instance_uids) == sorted(row["sop_instance_uid"] for row in rows)
     assert [("positive", "left")] == list({(row["label"], row["laterality"]) for row in rows})

@@ -25,11 +25,12 @@ def test_demo_ends_with_every_answer_checked(tmp_path: Path, pacs: str) -> None:
         cwd=tmp_path,
     )
     assert 0 == demo.returncode, demo.stdout + demo.stderr
-    assert "8 of 8 answers agree" in demo.stdout
+    assert "12 of 12 answers agree" in demo.stdout
+    assert "3 true positive, 0 false positive, 0 false negative, 2 true negative; AUC 1.00" in demo.stdout
     assert "✗" not in demo.stdout
     if pacs == "--no-pacs":
         written = [pydicom.dcmread(path, stop_before_pixels=True).Modality for path in (home / "node" / "results").glob("*.dcm")]
-        assert {"SEG": 3, "SR": 8, "OT": 6} == {name: written.count(name) for name in set(written)}
+        assert {"SEG": 6, "SR": 12, "OT": 10} == {name: written.count(name) for name in set(written)}
 
 
 def test_demo_leaves_foreign_folders_alone(tmp_path: Path) -> None:

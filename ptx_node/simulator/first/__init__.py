@@ -1,1 +1,0 @@
-"""The first, simple phantom: what the shipped demonstration models were trained on. It goes when they do."""
