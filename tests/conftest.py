@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import Engine, create_engine, text
 
 from ptx_node.db.session import open_engine
@@ -18,6 +19,13 @@ from ptx_node.simulator.pacs import Pacs, running_pacs
 from ptx_node.simulator.processes import free_port, port_answers, running
 
 REAL = Path(__file__).resolve().parents[1].parent / "shared" / "real"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A command that ran in this process has sent the logs to its own standard error, which ends with its test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

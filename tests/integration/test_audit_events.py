@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-import structlog
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from sqlalchemy import Engine, func, select, text
@@ -337,8 +336,7 @@ def ptx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
     assert 0 == run("init")[0]
     assert 0 == run("db", "upgrade")[0]
-    yield run
-    structlog.reset_defaults()
+    return run
 
 
 def test_the_commands_verify_list_and_find_what_was_touched(ptx: Any, tmp_path: Path) -> None:

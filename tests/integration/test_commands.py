@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
 import pytest
-import structlog
 
 from ptx_node.cli.app import main
 from ptx_node.domain.finding import Laterality
@@ -38,7 +37,7 @@ def clear(side: Laterality | str) -> Wishes:
 
 
 @pytest.fixture
-def ptx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Ptx]:
+def ptx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Ptx:
     """Runs a command in this process, in the test's folder."""
     monkeypatch.chdir(tmp_path)
 
@@ -48,8 +47,7 @@ def ptx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         out, err = capfd.readouterr()
         return Answer(code, out, err)
 
-    yield run
-    structlog.reset_defaults()
+    return run
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import structlog
 
 from ptx_node.cli.app import main
 from ptx_node.db.session import open_engine
@@ -36,7 +35,7 @@ def archive_pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
 
 
 @pytest.fixture
-def ptx(archive_pacs: Pacs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Ptx]:
+def ptx(archive_pacs: Pacs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ptx:
     """Run `ptx pull … --json` on a site of its own; exit code and what it printed."""
     config = tmp_path / "ptx.toml"
     text = f"""
@@ -69,8 +68,7 @@ window = "WINDOW"
         printed = capsys.readouterr()
         return code, json.loads(printed.out) if as_json and printed.out else printed.out + printed.err
 
-    yield run
-    structlog.reset_defaults()
+    return run
 
 
 def instances(tmp_path: Path) -> list[str]:

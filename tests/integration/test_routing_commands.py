@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from ptx_node.cli.rules import app
@@ -31,13 +29,6 @@ model = "nowhere"
 match = { all = [{ keyword = "Modality", any_of = ["CR", "DX"] }, { source = "bedside" }] }
 destinations = [{ name = "pacs", kinds = ["seg"] }]
 """
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Iterator[None]:
-    """A command sends logs to the standard error of its runner, which is closed afterwards."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture
