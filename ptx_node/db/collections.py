@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, exists, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ptx_node.db.tables import Collection, CollectionInstance, Instance, Job, JobInput, Result
+from ptx_node.db.tables import Collection, CollectionInstance, ExaminationRow, FindingRow, Instance, Job, JobInput, Result
 from ptx_node.domain.job import JobState
 
 if TYPE_CHECKING:
@@ -203,6 +203,9 @@ def supersede(session: Session, collection: Collection, job_id: int) -> None:
         )
     )
     session.execute(update(Job).where(older).values(superseded_by_id=job_id))
+    # What the older ones said is held against no report from now on, also where the new one ends without an answer.
+    outdated = select(FindingRow.id).join(Job, Job.id == FindingRow.job_id).where(Job.superseded_by_id == job_id)
+    session.execute(update(ExaminationRow).where(ExaminationRow.finding_id.in_(outdated)).values(reconcile_needed=True))
 
 
 def mark_routed(session: Session, rows: Iterable[dict[str, Any]]) -> None:

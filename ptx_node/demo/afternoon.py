@@ -65,7 +65,7 @@ def _wait(engine: Engine, count: int) -> None:
         if placed >= count:
             return
         if (now() - begun).total_seconds() > PATIENCE_S:
-            raise PtxError(f"only {placed} of {count} radiology reports have found their patient. See: ptx reports review")
+            raise PtxError(f"only {placed} of {count} radiology reports have found their patient. See: ptx reports list --parked")
         threading.Event().wait(0.2)
 
 

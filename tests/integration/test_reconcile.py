@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Engine, delete, func, insert, select, update
 
+from ptx_node.db.collections import supersede
 from ptx_node.db.reconciliation import standing_counts
 from ptx_node.db.session import begin_read, begin_write, now
-from ptx_node.db.tables import ExaminationRow, FindingRow, Instance, Job, PairRow, UnmatchedRow
+from ptx_node.db.tables import Collection, ExaminationRow, FindingRow, Instance, Job, PairRow, UnmatchedRow
 from ptx_node.domain.examination import Examined
 from ptx_node.domain.radiology_report import Examination, PatientIdentity, ReportStatus
 from ptx_node.domain.reconciliation import Agreement, Unmatched
@@ -191,6 +192,21 @@ def test_a_newer_job_of_the_same_image_takes_the_place_of_the_older(engine: Engi
     reconcile(engine)
     assert {newer: (Agreement.FALSE_NEGATIVE, True)} == standing(engine)
     assert [] == alone(engine)
+
+
+def test_a_finding_that_was_superseded_counts_no_more_though_the_newer_job_gave_no_answer(engine: Engine, intake: ReportIntake) -> None:
+    older = finding(engine)
+    intake.take(arrival("1"), [told()])
+    reconcile(engine)
+    assert [older] == list(standing(engine))
+    newer = finding(engine, outcome="failed")
+    with begin_write(engine) as session:
+        session.execute(delete(ExaminationRow).where(ExaminationRow.finding_id == newer))
+        job_id = session.get_one(FindingRow, newer).job_id
+        supersede(session, Collection(study_instance_uid="x", rule="x", level_uid="x"), job_id)
+    reconcile(engine)
+    assert {} == standing(engine)
+    assert [Unmatched.NO_RADIOGRAPH_THAT_DAY] == alone(engine)
 
 
 @pytest.mark.parametrize(
