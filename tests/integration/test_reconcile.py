@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -294,3 +296,42 @@ def test_a_run_can_be_stopped_between_portions(engine: Engine) -> None:
     finding(engine)
     assert Reconciled() == reconcile(engine, until=lambda: True)
     assert 1 == reconcile(engine).findings
+
+
+KILLED = """
+import sys, time
+from ptx_node.db import reconciliation as rows
+from ptx_node.db.session import open_engine
+from ptx_node.pipeline import reconcile as stage
+
+done = rows.looked_at
+def looked_at(*portion):
+    done(*portion)
+    looked_at.left -= 1
+    if not looked_at.left:
+        print("everything written, nothing committed", flush=True)
+        time.sleep(60)
+
+looked_at.left = int(sys.argv[2])
+stage.PORTION, rows.looked_at = 2, looked_at
+stage.reconcile(open_engine(sys.argv[1]))
+"""
+
+
+def test_killed_before_a_commit_the_next_run_ends_at_the_same(engine: Engine, intake: ReportIntake) -> None:
+    for patient in map(str, range(12)):
+        finding(engine, patient)
+        intake.take(arrival(patient), [told(name=patient, patients=(PatientIdentity("hospital", "MR", patient),))])
+    url = engine.url.render_as_string(hide_password=False)
+    for portion, held in ((1, 0), (3, 4)):
+        with subprocess.Popen([sys.executable, "-c", KILLED, url, str(portion)], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert "nothing committed" in process.stdout.readline()
+            process.kill()
+        assert held == len(standing(engine))
+    reconcile(engine)
+    assert 12 == len(standing(engine))
+    assert {(Agreement.TRUE_POSITIVE, True)} == set(standing(engine).values())
+    assert [] == alone(engine)
+    again = reconcile(engine, everything=True)
+    assert (0, 0) == (again.written, again.superseded)
