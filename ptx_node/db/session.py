@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from ptx_node.db.audit import append_noted, begin_notes
@@ -92,9 +92,16 @@ def unavailable() -> Iterator[None]:
         yield
     except OperationalError as error:
         raise DatabaseUnavailableError(
-            f"the database does not answer: {error.orig}. Check that it runs and that its disk has room"
+            f"the database does not answer: {_line(error)}. Check that it runs and that its disk has room"
         ) from error
     except DBAPIError as error:
         if error.connection_invalidated:
-            raise DatabaseUnavailableError(f"the database connection was lost: {error.orig}") from error
+            raise DatabaseUnavailableError(f"the database connection was lost: {_line(error)}") from error
+        if type(error) is DatabaseError:  # none of its kinds: SQLite's word for a file that is damaged or something else
+            raise DatabaseUnavailableError(f"the database cannot be read: {_line(error)}. Restore it from a back-up") from error
         raise
+
+
+def _line(error: DBAPIError) -> str:
+    """What the driver said, which may be several lines, as one."""
+    return " ".join(str(error.orig).split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, text
@@ -40,5 +41,14 @@ def test_sqlite_commits_survive_power_loss(sqlite_engine: Engine) -> None:
 def test_unreachable_database_is_retryable() -> None:
     """A database that is away is told from one that refuses the statement."""
     engine = open_engine("postgresql+psycopg://nobody@127.0.0.1:1/none")
-    with pytest.raises(DatabaseUnavailableError), begin_read(engine) as session:
+    with pytest.raises(DatabaseUnavailableError) as told, begin_read(engine) as session:
+        session.execute(text("SELECT 1"))
+    assert "\n" not in str(told.value)
+
+
+def test_a_damaged_database_is_named_as_such(tmp_path: Path) -> None:
+    """What lies in the file's place is no database: nothing is promised, and a person reads what to do."""
+    (tmp_path / "ptx.db").write_bytes(b"no database at all" * 300)
+    engine = open_engine(f"sqlite:///{tmp_path / 'ptx.db'}")
+    with pytest.raises(DatabaseUnavailableError, match="back-up"), begin_write(engine) as session:
         session.execute(text("SELECT 1"))
