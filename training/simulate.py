@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptx_node.errors import UsageError
+from ptx_node.simulator.patient import Posture
 from training.datasets.known import COLUMNS, TRUTH
 from training.datasets.run_lengths import EMPTY
 
@@ -41,6 +42,7 @@ class Order:
         positives: odds of a pneumothorax.
         masks: `rle`, `seg` or `nifti`.
         slice_mm: CT: distance and thickness of slices; 0 for a protocol drawn by chance.
+        postures: one of these for each patient, by chance; empty: with the odds of the site.
     """
 
     site: str
@@ -50,10 +52,12 @@ class Order:
     positives: float
     masks: str
     slice_mm: float = 0.0
+    postures: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What has to be the same in a run that goes on."""
-        return {name: value for name, value in asdict(self).items() if name != "out"}
+        words = {name: value for name, value in asdict(self).items() if name not in {"out", "postures"}}
+        return {**words, "postures": list(self.postures)} if self.postures else words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +74,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--positives", type=float, default=0.5, help="share of patients with a pneumothorax")
     parser.add_argument("--masks", choices=("rle", "seg", "nifti"), help="siim: rle; other radiographs: seg; CT: seg or nifti")
     parser.add_argument("--slice-mm", type=float, default=0.0, help="CT: distance and thickness of slices; drawn by chance by default")
+    parser.add_argument(
+        "--postures", nargs="+", choices=[str(one) for one in Posture], default=[], help="one of these by chance; default: the site's odds"
+    )
     parser.add_argument("--processes", type=int, default=2)
 
 
@@ -80,7 +87,9 @@ def run(chosen: argparse.Namespace) -> int:
         UsageError: no such site, masks that the format does not have, or a folder with another set.
     """
     masks = chosen.masks or {"siim": "rle"}.get(chosen.site, "seg")
-    order = Order(chosen.site, chosen.out, chosen.rows, chosen.seed * SEEDS_A_SET, chosen.positives, masks, chosen.slice_mm)
+    order = Order(
+        chosen.site, chosen.out, chosen.rows, chosen.seed * SEEDS_A_SET, chosen.positives, masks, chosen.slice_mm, tuple(chosen.postures)
+    )
     if not 0 < chosen.patients <= SEEDS_A_SET:
         raise UsageError(f"--patients is {chosen.patients}, but can be 1 to {SEEDS_A_SET}")
     kind = simulate(order, chosen.patients, processes=chosen.processes)

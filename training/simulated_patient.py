@@ -11,7 +11,7 @@ from scipy import ndimage
 from ptx_node.dicom.decode import read_dataset
 from ptx_node.errors import UsageError
 from ptx_node.simulator.ct_protocol import Protocol, draw_protocol
-from ptx_node.simulator.patient import Confounder, Wishes
+from ptx_node.simulator.patient import Confounder, Posture, Wishes
 from ptx_node.simulator.sites import site_of
 from ptx_node.simulator.studies import Study
 from ptx_node.simulator.studies import simulate as simulate_study
@@ -42,7 +42,7 @@ def kind_of(order: Order) -> str:
 
 def write(order: Order, seed: int, scratch: Path) -> dict[str, Any]:
     """Write one patient into the set; the note of it: `truth` (a row of `patients.csv`) and `run_lengths`."""
-    wishes = Wishes(prevalence=order.positives)
+    wishes = Wishes(prevalence=order.positives, posture=_posture(order, seed))
     study = simulate_study(scratch, seed, site=order.site, wishes=wishes, size=_size(order), protocol=_protocol(order, seed))
     kind = kind_of(order)
     if kind == "siim":
@@ -54,6 +54,13 @@ def write(order: Order, seed: int, scratch: Path) -> dict[str, Any]:
     drawn = study.mask
     runs = [run_lengths.encode(part) for part in in_halves(drawn)] if kind == "siim" and drawn is not None else []
     return {"truth": _truth(order, study), "run_lengths": runs}
+
+
+def _posture(order: Order, seed: int) -> Posture | None:
+    """Drawn from those that were asked for; None leaves it to the site."""
+    if not order.postures:
+        return None
+    return Posture(order.postures[int(np.random.default_rng([seed, 311]).integers(len(order.postures)))])
 
 
 def _size(order: Order) -> tuple[int, int] | None:

@@ -136,3 +136,12 @@ def test_the_truth_of_a_set_does_not_hide_a_file_that_lost_its_row(siim, tmp_pat
     table = tmp_path / "less.csv"
     table.write_text("\n".join((siim / "train-rle.csv").read_text().splitlines()[:-1]) + "\n")
     assert any("has no row" in problem.reason for problem in open_folder(siim, table=table).problems)
+
+
+def test_patients_lie_as_asked_and_an_order_without_postures_reads_as_before(tmp_path):
+    bed = ("bedside_ap", "supine")
+    simulate(order(tmp_path / "bed", "siim", "rle", postures=bed), 6, processes=1)
+    assert set(bed) == {row["posture"] for row in truth(tmp_path / "bed").values()}
+    assert "postures" not in order(tmp_path, "siim", "rle").to_json()
+    with pytest.raises(UsageError, match="another order"):
+        simulate(order(tmp_path / "bed", "siim", "rle"), 6, processes=1)

@@ -3,11 +3,14 @@
 set -eu
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
-home=${HOME_OF_MODELS:-build/models}/ablation
+models=${HOME_OF_MODELS:-build/models}
+home=$models/ablation
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 # as in radiograph.sh
 
-"$python" -m training simulate --out "$home/siim" --site siim --seed 51 --patients 2400 --rows 512 --processes "${PROCESSES:-2}"
-[ -f "$home/split.json" ] || "$python" -m training split --data "siim:$home/siim" --out "$home/split.json" --shares 0.5 0.49 0.01
-exec "$python" -m training ablate --data "siim:$home/siim" --split "$home/split.json" --out "$home/result" --seeds "${SEEDS:-2}" --minutes "${MINUTES:-4}" \
+# The set of radiograph.sh, by the same words.
+"$python" -m training simulate --out "$models/radiograph/siim" --site siim --seed 1 --patients 3000 --rows 512 --processes "${PROCESSES:-2}"
+mkdir -p "$home"
+[ -f "$home/split.json" ] || "$python" -m training split --data "siim:$models/radiograph/siim" --out "$home/split.json" --shares 0.5 0.49 0.01
+exec "$python" -m training ablate --data "siim:$models/radiograph/siim" --split "$home/split.json" --out "$home/result" --seeds "${SEEDS:-2}" --minutes "${MINUTES:-4}" \
     --torch-threads 1 --set data.size=128 --set data.stored=128 --set network.backbone=resnet18 --set "network.decoder_channels=[64,48,32,16]" \
     --set network.centre_filters=64 "$@"

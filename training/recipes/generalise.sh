@@ -4,15 +4,16 @@
 set -eu
 cd "$(dirname "$0")/../.."
 python=${PYTHON:-.venv/bin/python}
-home=${HOME_OF_MODELS:-build/models}/generalise
+models=${HOME_OF_MODELS:-build/models}
+home=$models/generalise
 export MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=17179869184 # as in radiograph.sh
-simulate() {
-    "$python" -m training simulate --out "$home/$1" --site "$1" --seed "$2" --patients "$3" --rows "$4" --processes "${PROCESSES:-2}"
+simulate() { # folder, site, seed, patients
+    "$python" -m training simulate --out "$1" --site "$2" --seed "$3" --patients "$4" --rows 512 --processes "${PROCESSES:-2}"
 }
 
-simulate siim 41 2400 512
-simulate toulouse 42 800 512
-simulate bedside 43 800 512
-exec "$python" -m training generalise --config one_site --data "siim:$home/siim" --other "dicom_seg:$home/toulouse" \
+simulate "$models/radiograph/siim" siim 1 3000 # the sets of radiograph.sh, by the same words
+simulate "$models/radiograph/toulouse" toulouse 2 600
+simulate "$home/bedside" bedside 43 600
+exec "$python" -m training generalise --config one_site --data "siim:$models/radiograph/siim" --other "dicom_seg:$models/radiograph/toulouse" \
     --other "dicom_seg:$home/bedside" --out "$home/result" --base-minutes "${BASE:-25}" --minutes "${MINUTES:-7}" --torch-threads 1 \
     --set data.epoch_images=3200 --set data.validation_images=240 "$@"
