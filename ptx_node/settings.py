@@ -193,6 +193,14 @@ class PatientSettings(Group):
     authorities: dict[str, str] = Field(default_factory=dict, description="another system's name -> the site's")
 
 
+class ExportSettings(Group):
+    """What leaves the site for auditors. The secret comes from the secrets folder or environment, never from a default."""
+
+    secret: SecretStr | None = Field(default=None, description="key of the pseudonyms, at least 32 bytes from a random source")
+    smallest_cell: int = Field(default=10, ge=1, description="patients that share what a row tells of them, at least")
+    keep_weekdays: bool = Field(default=False, description="move dates by whole weeks")
+
+
 class WorkerSettings(Group):
     """Inference and delivery workers."""
 
@@ -314,6 +322,7 @@ class Settings(BaseSettings):
     hl7: Hl7Settings = Hl7Settings()
     fhir: FhirSettings = FhirSettings()
     patients: PatientSettings = PatientSettings()
+    export: ExportSettings = ExportSettings()
     worker: WorkerSettings = WorkerSettings()
     models: dict[str, Path] = Field(default_factory=dict, description="model name -> MONAI Bundle folder; empty: those that ship")
     destinations: tuple[Destination, ...] = ()
