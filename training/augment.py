@@ -42,7 +42,8 @@ class Pictures:
 def augmented(pictures: Pictures, settings: Augment, reads: Reads, size: int, rng: Generator) -> tuple[Tensor, Tensor]:
     """Network inputs and masks (0 or 1), both B1HW float32 of `size`; the generator is on the CPU."""
     fill = 0.0 if reads == "radiograph" else HU_RANGE[0]
-    grid_BHW2 = _grid(_movements(pictures.images_BHW.shape[0], settings, rng), size, pictures.images_BHW.device)
+    count, kept = pictures.images_BHW.shape[0], pictures.images_BHW.shape[-1]
+    grid_BHW2 = _grid(_movements(count, settings, kept, rng), size, pictures.images_BHW.device)
     both_B2HW = torch.stack([pictures.images_BHW - fill, pictures.masks_BHW], dim=1)
     moved_B2HW = functional.grid_sample(both_B2HW, grid_BHW2, mode="bilinear", padding_mode="zeros", align_corners=False)
     images_B1HW, masks_B1HW = moved_B2HW[:, :1] + fill, (moved_B2HW[:, 1:] > 0.5).float()
@@ -82,8 +83,8 @@ def hounsfield_input(images_B1HW: Tensor) -> Tensor:
     return ((images_B1HW - low) * (2 / (high - low)) - 1).clamp(-1, 1)
 
 
-def _movements(count: int, settings: Augment, rng: Generator) -> Tensor:
-    """Matrices (B, 3, 3) that take a place of the new square, -1 .. 1, to its place in the old one."""
+def _movements(count: int, settings: Augment, kept: int, rng: Generator) -> Tensor:
+    """Matrices (B, 3, 3) that take a place of the new square, -1 .. 1, to its place in the old one of `kept` pixels."""
     turn_B = uniform(rng, count, -settings.rotation_deg, settings.rotation_deg) * (math.pi / 180)
     zoom_B = 1 / uniform(rng, count, *settings.zoom)
     stretch_B = 1 + uniform(rng, count, -settings.stretch, settings.stretch)
@@ -92,8 +93,9 @@ def _movements(count: int, settings: Augment, rng: Generator) -> Tensor:
     matrix_B33 = torch.zeros(count, 3, 3)
     matrix_B33[:, 0, 0], matrix_B33[:, 0, 1] = turn_B.cos() * across_B, -turn_B.sin() * down_B
     matrix_B33[:, 1, 0], matrix_B33[:, 1, 1] = turn_B.sin() * across_B, turn_B.cos() * down_B
-    matrix_B33[:, 0, 2] = uniform(rng, count, -settings.shift, settings.shift) * 2  # the square is two wide
-    matrix_B33[:, 1, 2] = uniform(rng, count, -settings.shift, settings.shift) * 2
+    for axis in (0, 1):
+        shift_B = uniform(rng, count, -settings.shift, settings.shift)
+        matrix_B33[:, axis, 2] = 2 * ((shift_B * kept).round() / kept if settings.whole_pixels else shift_B)  # the square is two wide
     matrix_B33[:, 2, 2] = 1
     return matrix_B33 @ _warps(count, settings.warp, rng) if settings.warp else matrix_B33
 

@@ -123,6 +123,10 @@ class Augment(Section):
     zoom: tuple[float, float] = Field((1.0, 1.0), description="magnification from, to")
     stretch: float = Field(0.0, ge=0, lt=1, description="largest change of the aspect")
     shift: float = Field(0.0, ge=0, le=1, description="largest shift, as a share of the edge")
+    whole_pixels: bool = Field(
+        default=False,
+        description="shifts by whole pixels: without turn, stretch and warp, and at a zoom of stored / size, none is interpolated",
+    )
     warp: float = Field(0.0, ge=0, lt=1, description="symmetric warp: largest shift of a corner, as a share of half the edge")
     brightness: float = Field(0.0, ge=0, description="largest change of the mean level")
     contrast: float = Field(0.0, ge=0, description="largest change of log contrast")

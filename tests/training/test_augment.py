@@ -78,6 +78,21 @@ def test_a_flip_is_a_mirror_and_a_zoom_magnifies() -> None:
     assert 32 * 32 == pytest.approx(twice.sum().item(), rel=0.01)
 
 
+def test_whole_pixels_show_the_very_values_of_a_place_in_the_slice() -> None:
+    pool = kept(4, size=64, ct=True)
+    exact = Augment(zoom=(2.0, 2.0), shift=0.25, whole_pixels=True)
+    inputs, masks = augmented(pool, exact, "ct", 32, seeded(5))
+    source = hounsfield_input(pool.images_BHW)
+    for index in range(4):
+        places = source[index].unfold(0, 32, 1).unfold(1, 32, 1)
+        distance = (places - inputs[index, 0]).abs().amax(dim=(2, 3))
+        row, column = divmod(int(distance.argmin()), distance.shape[1])
+        assert float(distance[row, column]) < 1e-3
+        np.testing.assert_array_equal(pool.masks_BHW[index, row : row + 32, column : column + 32], masks[index, 0])
+    between, _ = augmented(pool, exact.model_copy(update={"whole_pixels": False}), "ct", 32, seeded(5))
+    assert float((between - inputs).abs().amax()) > 0.05
+
+
 def test_a_symmetric_warp_leaves_the_middle_and_moves_corners_within_its_range() -> None:
     dots = torch.zeros(1, 65, 65)
     dots[:, 31:34, 31:34] = 1
