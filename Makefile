@@ -87,9 +87,9 @@ clean:  ## forget the set-up
 	@sh deploy/install-torch.sh $(BIN)/python "$$(grep '^torch==' $(PINS)/worker.txt)"
 	@touch $@
 
-.make/runtime: $(PINS)/base.txt $(PINS)/worker.txt .make/torch
+.make/runtime: $(PINS)/base.txt $(PINS)/worker.txt $(PINS)/export.txt .make/torch
 	@echo "installing what the node runs on"
-	@$(PIP) -r $(PINS)/base.txt -r $(PINS)/worker.txt
+	@$(PIP) -r $(PINS)/base.txt -r $(PINS)/worker.txt -r $(PINS)/export.txt
 	@touch $@
 
 .make/editable: pyproject.toml .make/runtime

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-PINS = {name: DEPLOY / "requirements" / f"{name}.txt" for name in ("base", "worker", "training", "dev")}
+PINS = {name: DEPLOY / "requirements" / f"{name}.txt" for name in ("base", "worker", "export", "training", "dev")}
 SCRIPTS = sorted([*DEPLOY.rglob("*.sh"), *(ROOT / "training" / "recipes").glob("*.sh"), ROOT / ".ci" / "run"])
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
@@ -45,12 +45,13 @@ def pinned(group: str) -> dict[str, str]:
 def test_every_dependency_of_the_project_is_pinned_within_its_range() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    base, worker, training, dev = pinned("base"), pinned("worker"), pinned("training"), pinned("dev")
+    base, worker, export, training, dev = (pinned(name) for name in PINS)
     groups = (
         (project["dependencies"], base),
         ([*extras["worker"], *extras["embedded"]], base | worker),
-        (extras["training"], base | worker | training),
-        ([*extras["dev"], *extras["tensorboard"]], base | worker | training | dev),
+        (extras["export"], base | worker | export),
+        (extras["training"], base | worker | export | training),
+        ([*extras["dev"], *extras["tensorboard"]], base | worker | export | training | dev),
     )
     for requirements, available in groups:
         for requirement in map(Requirement, requirements):
