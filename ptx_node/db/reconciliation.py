@@ -143,6 +143,12 @@ def reports_of_days(session: Session, days: Collection[Day]) -> list[Told]:
     return [one for one in rows if one.day in days]
 
 
+def reports_of_period(session: Session, since: date, until: date, *, person_id: int | None = None) -> list[Told]:
+    """Every report of an examination on these days, both included; of one patient, where he is given."""
+    wanted = _tells().where(RadiologyReport.examined_on.between(since, until))
+    return [Told(*row) for row in session.execute(wanted if person_id is None else wanted.where(PatientIdentifier.person_id == person_id))]
+
+
 def standing_pairs(session: Session, finding_ids: Collection[int], report_ids: Collection[int]) -> list[PairRow]:
     """Pairs that hold and touch one of these."""
     found: dict[int, PairRow] = {}

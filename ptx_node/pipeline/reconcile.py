@@ -108,7 +108,7 @@ def judge(reads: Iterable[Read], tells: Iterable[Told]) -> Judged:
             else:
                 days[day][0].append(read)
     for told in tells:
-        reason, day = _why_not_counted(told), told.day
+        reason, day = why_not_counted(told), told.day
         if reason is not None or day is None:
             found.reports_alone[told.report_id] = reason or Unmatched.NO_EXAMINATION_DATE
         else:
@@ -132,13 +132,13 @@ def _why_alone(read: Read) -> Unmatched | None:
     return Unmatched.PATIENT_UNKNOWN if read.person_id is None else None
 
 
-def _why_not_counted(told: Told) -> Unmatched | None:
-    """The first thing that is in the way of a report."""
+def why_not_counted(told: Told, *, whose: bool = True) -> Unmatched | None:
+    """The first thing that is in the way of a report; without `whose` it may be anybody's."""
     ambiguous = told.parked == ReportParked.AMBIGUOUS_PATIENT
     in_the_way = (
         (told.status == ReportStatus.WITHDRAWN, Unmatched.WITHDRAWN),
         (not is_ct(told.modality, told.procedure_text), Unmatched.NOT_CT),
-        (told.person_id is None, Unmatched.ISSUER_AMBIGUOUS if ambiguous else Unmatched.PATIENT_UNKNOWN),
+        (whose and told.person_id is None, Unmatched.ISSUER_AMBIGUOUS if ambiguous else Unmatched.PATIENT_UNKNOWN),
         (told.status == ReportStatus.PRELIMINARY, Unmatched.PRELIMINARY),
         (not told.readable, Unmatched.NO_TEXT),
         (told.label is None, Unmatched.NOT_LABELLED),
