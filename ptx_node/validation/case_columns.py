@@ -81,7 +81,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("drain", _Y, "a pleural drain is named"),
     Column("label_rule", _T, "rule of the labeller, or `person`"),
     Column("label_version", _T, "version of the labeller"),
-    Column("label_language", _T, "in which the report was read", values=("en", "fr")),
+    Column("label_language", _T, "in which the report was read, such as `en`; empty where a person gave the label"),
     Column("label_doubtful", _Y, "the labeller asks a person to look, and none has"),
     Column(
         "span_sha256",
@@ -100,7 +100,7 @@ COLUMNS: tuple[Column, ...] = (
 
 BY_NAME = {column.name: column for column in COLUMNS}
 
-QUASI_IDENTIFIERS = ("source", "device", "manufacturer_model", "manufacturer", "view", "age_band", "sex")
+QUASI_IDENTIFIERS = ("source", "rule", "device", "manufacturer_model", "manufacturer", "view", "age_band", "sex")
 """What somebody who knows the patient may know, the least needed first: the small-cell plan makes these coarser."""
 
 KEY = ("case_id", "model")

@@ -36,13 +36,13 @@ FORMULA = tuple("=+-@")
 """A cell that begins so is a formula to a spreadsheet."""
 
 
-def text_told(value: str | None) -> str:
-    """Free text as a cell: one line of at most 64 printable characters.
+def text_told(value: str | None, longest: int = LONGEST_TEXT) -> str:
+    """Free text as a cell: one line of at most so many printable characters.
 
     What a spreadsheet would take as a formula begins with an apostrophe, in both files: nobody has to know where the value came from.
     """
-    plain = " ".join("".join(one if one.isprintable() else " " for one in value or "").split())[:LONGEST_TEXT].rstrip()
-    return f"'{plain}"[:LONGEST_TEXT] if plain.startswith(FORMULA) else plain
+    plain = " ".join("".join(one if one.isprintable() else " " for one in value or "").split())[:longest].rstrip()
+    return f"'{plain}"[:longest].rstrip() if plain.startswith(FORMULA) else plain
 
 
 def number_told(value: float | None) -> str:
