@@ -9,7 +9,7 @@ import typer
 
 from ptx_node.cli.context import ConfigOption, JsonOption, load_settings, print_json
 from ptx_node.db import schema
-from ptx_node.db.reconciliation import standing_counts
+from ptx_node.db.reconciled import standing_counts
 from ptx_node.db.session import begin_read
 from ptx_node.domain.reconciliation import Agreement, Unmatched
 from ptx_node.pipeline.reconcile import reconcile

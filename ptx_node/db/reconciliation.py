@@ -5,12 +5,12 @@ Every function takes a Session inside the caller's transaction. Days are (person
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import BigInteger, Date, false, func, select, text, update
 
-from ptx_node.db.report_review import text_of
+from ptx_node.db import bulk
 from ptx_node.db.tables import (
     ExaminationRow,
     FindingRow,
@@ -24,17 +24,18 @@ from ptx_node.db.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import date, datetime
 
-    from sqlalchemy import Select
-    from sqlalchemy.orm import Session
+    from sqlalchemy import FromClause, Select
+    from sqlalchemy.orm import InstrumentedAttribute, Session
 
 LOCK_KEY = 0x70747872
-MOST_VALUES = 10_000
-"""Of one IN list: well below what either database takes."""
+UNTRACKED: dict[str, Any] = {"execution_options": {"synchronize_session": False}}
+"""No object of these rows is held in the session."""
 
 Day = tuple[int, "date"]
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,65 +83,103 @@ class Told:
         return None if self.person_id is None or self.examined_on is None else (self.person_id, self.examined_on)
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A pair that holds, as the table has it."""
+
+    id: int
+    finding_id: int
+    report_id: int
+    label_id: int
+    agreement: str
+    interval_s: float | None
+    secondary_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """What stands without a partner, as the table has it: one of the numbers is None."""
+
+    id: int
+    finding_id: int | None
+    report_id: int | None
+    reason: str
+
+
 def only_one(session: Session) -> None:
     """Wait until no other transaction reconciles; SQLite has one writer as it is."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(select(func.pg_advisory_xact_lock(LOCK_KEY)))
+        # A plan that is kept for any number of values would be one for a few.
+        session.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
 
 
 def mark_everything(session: Session) -> None:
     """Have every examination and every report looked at again."""
-    session.execute(update(ExaminationRow).values(reconcile_needed=True))
-    session.execute(update(RadiologyReport).values(reconcile_needed=True))
+    for table in (ExaminationRow, RadiologyReport):
+        session.execute(update(table).where(table.reconcile_needed.is_(False)).values(reconcile_needed=True))
 
 
-def waiting_findings(session: Session, limit: int) -> list[int]:
-    """Findings that no reconciliation has looked at and whose patients are registered; the oldest first, locked."""
-    table = ExaminationRow
-    wanted = (
-        select(table.finding_id)
-        .join(Instance, Instance.id == table.instance_id)
-        .where(table.reconcile_needed.is_(True), Instance.registered_at.is_not(None))
+def waiting(session: Session, limit: int) -> tuple[list[int], list[int]]:
+    """Findings whose patients are registered, and reports, that no reconciliation has looked at since they changed; locked.
+
+    At most `limit` of each, by day of examination, and both up to the same day: so that a day is looked at once, by whichever side it
+    came. What another transaction is changing is left to the next run.
+    """
+    finding, report = ExaminationRow, RadiologyReport
+    registered = Instance.registered_at.is_not(None)
+    of_findings = (
+        select(finding.finding_id, finding.examined_on)
+        .join(Instance, Instance.id == finding.instance_id)
+        .where(finding.reconcile_needed.is_(True), registered)
+        .order_by(finding.examined_on, finding.finding_id)
+        .limit(limit)
+        .with_for_update(of=finding, skip_locked=True)
     )
-    return list(session.scalars(wanted.order_by(table.finding_id).limit(limit).with_for_update(of=table)))
-
-
-def waiting_reports(session: Session, limit: int) -> list[int]:
-    """Reports that changed since the last reconciliation; the oldest first, locked."""
-    table = RadiologyReport
-    return list(session.scalars(select(table.id).where(table.reconcile_needed.is_(True)).order_by(table.id).limit(limit).with_for_update()))
+    of_reports = (
+        select(report.id, report.examined_on)
+        .where(report.reconcile_needed.is_(True))
+        .order_by(report.examined_on, report.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    sides = [[(number, day) for number, day in session.execute(one)] for one in (of_findings, of_reports)]
+    last = min((day for found in sides if len(found) == limit and (day := found[-1][1]) is not None), default=None)
+    findings, reports = ([number for number, day in found if last is None or day is None or day <= last] for found in sides)
+    return findings, reports
 
 
 def looked_at(session: Session, finding_ids: Collection[int], report_ids: Collection[int]) -> None:
-    """What was locked by `waiting_…` waits no more."""
-    for some in _portions(finding_ids):
-        session.execute(update(ExaminationRow).where(ExaminationRow.finding_id.in_(some)).values(reconcile_needed=False))
-    for some in _portions(report_ids):
-        session.execute(update(RadiologyReport).where(RadiologyReport.id.in_(some)).values(reconcile_needed=False))
+    """What was locked by `waiting` waits no more."""
+    for table, column, numbers in (
+        (ExaminationRow, ExaminationRow.finding_id, finding_ids),
+        (RadiologyReport, RadiologyReport.id, report_ids),
+    ):
+        if numbers:
+            wanted = _numbers(session, numbers)
+            session.execute(update(table).where(column.in_(select(wanted.c.number))).values(reconcile_needed=False), **UNTRACKED)
 
 
 def findings(session: Session, finding_ids: Collection[int]) -> list[Read]:
     """These findings."""
-    return [Read(*row) for some in _portions(finding_ids) for row in session.execute(_reads().where(ExaminationRow.finding_id.in_(some)))]
+    wanted = _numbers(session, finding_ids)
+    return [Read(*row) for row in session.execute(_reads().join(wanted, wanted.c.number == ExaminationRow.finding_id))]
 
 
 def reports(session: Session, report_ids: Collection[int]) -> list[Told]:
     """These reports."""
-    return [Told(*row) for some in _portions(report_ids) for row in session.execute(_tells().where(RadiologyReport.id.in_(some)))]
+    wanted = _numbers(session, report_ids)
+    return [Told(*row) for row in session.execute(_tells().join(wanted, wanted.c.number == RadiologyReport.id))]
 
 
-def findings_of_days(session: Session, days: Collection[Day]) -> list[Read]:
-    """Every finding of these days."""
-    people = {person for person, _ in days}
-    rows = (Read(*row) for some in _portions(people) for row in session.execute(_reads().where(PatientIdentifier.person_id.in_(some))))
-    return [one for one in rows if one.day in days]
+def findings_of_days(session: Session, days: Collection[Day], *, known: Collection[int]) -> list[Read]:
+    """Every finding of these days but the known ones."""
+    return [Read(*row) for row in session.execute(_of_days(session, _reads(), days, (ExaminationRow.finding_id, known)))]
 
 
-def reports_of_days(session: Session, days: Collection[Day]) -> list[Told]:
-    """Every report of these days."""
-    people = {person for person, _ in days}
-    rows = (Told(*row) for some in _portions(people) for row in session.execute(_tells().where(PatientIdentifier.person_id.in_(some))))
-    return [one for one in rows if one.day in days]
+def reports_of_days(session: Session, days: Collection[Day], *, known: Collection[int]) -> list[Told]:
+    """Every report of these days but the known ones."""
+    return [Told(*row) for row in session.execute(_of_days(session, _tells(), days, (RadiologyReport.id, known)))]
 
 
 def reports_of_period(session: Session, since: date, until: date, *, person_id: int | None = None) -> list[Told]:
@@ -149,99 +188,28 @@ def reports_of_period(session: Session, since: date, until: date, *, person_id: 
     return [Told(*row) for row in session.execute(wanted if person_id is None else wanted.where(PatientIdentifier.person_id == person_id))]
 
 
-def standing_pairs(session: Session, finding_ids: Collection[int], report_ids: Collection[int]) -> list[PairRow]:
+def standing_pairs(session: Session, finding_ids: Collection[int], report_ids: Collection[int]) -> list[Standing]:
     """Pairs that hold and touch one of these."""
-    found: dict[int, PairRow] = {}
-    for column, numbers in ((PairRow.finding_id, finding_ids), (PairRow.report_id, report_ids)):
-        for some in _portions(numbers):
-            rows = session.scalars(select(PairRow).where(column.in_(some), PairRow.superseded_at.is_(None)))
-            found |= {row.id: row for row in rows}
-    return list(found.values())
+    return _standing(session, PairRow, Standing, finding_ids, report_ids)
 
 
-def standing_unmatched(session: Session, finding_ids: Collection[int], report_ids: Collection[int]) -> list[UnmatchedRow]:
+def standing_unmatched(session: Session, finding_ids: Collection[int], report_ids: Collection[int]) -> list[Alone]:
     """What stands alone among these."""
-    found: dict[int, UnmatchedRow] = {}
-    for column, numbers in ((UnmatchedRow.finding_id, finding_ids), (UnmatchedRow.report_id, report_ids)):
-        for some in _portions(numbers):
-            rows = session.scalars(select(UnmatchedRow).where(column.in_(some), UnmatchedRow.superseded_at.is_(None)))
-            found |= {row.id: row for row in rows}
-    return list(found.values())
+    return _standing(session, UnmatchedRow, Alone, finding_ids, report_ids)
 
 
 def supersede(session: Session, pair_ids: Collection[int], unmatched_ids: Collection[int], *, now: datetime) -> None:
     """These hold no more; they stay to be read."""
-    for some in _portions(pair_ids):
-        session.execute(update(PairRow).where(PairRow.id.in_(some)).values(superseded_at=now))
-    for some in _portions(unmatched_ids):
-        session.execute(update(UnmatchedRow).where(UnmatchedRow.id.in_(some)).values(superseded_at=now))
+    for table, numbers in ((PairRow, pair_ids), (UnmatchedRow, unmatched_ids)):
+        if numbers:
+            wanted = _numbers(session, numbers)
+            session.execute(update(table).where(table.id.in_(select(wanted.c.number))).values(superseded_at=now), **UNTRACKED)
 
 
 def add(session: Session, pairs: Sequence[dict[str, Any]], unmatched: Sequence[dict[str, Any]], *, now: datetime) -> None:
     """Write what holds from now on."""
-    for table, rows in ((PairRow, pairs), (UnmatchedRow, unmatched)):
-        if rows:
-            session.execute(insert(table), [{**row, "reconciled_at": now} for row in rows])
-
-
-def standing_counts(session: Session) -> dict[str, int]:
-    """How many primary pairs hold by what they say, and what is without a partner by reason (`unmatched …`)."""
-    primary = (PairRow.superseded_at.is_(None), PairRow.secondary_reason.is_(None))
-    counts = {
-        name: int(number)
-        for name, number in session.execute(select(PairRow.agreement, func.count()).where(*primary).group_by(PairRow.agreement))
-    }
-    alone = select(UnmatchedRow.reason, func.count()).where(UnmatchedRow.superseded_at.is_(None)).group_by(UnmatchedRow.reason)
-    return counts | {f"unmatched {reason}": int(number) for reason, number in session.execute(alone)}
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A primary pair that stands, as people read it. `evidence` is the sentence of the report that decided."""
-
-    person_id: int | None
-    study_instance_uid: str
-    modality: str
-    outcome: str
-    probability: float | None
-    laterality: str | None
-    label: str
-    label_laterality: str | None
-    evidence: str
-    interval_s: float | None
-    agreement: str
-
-
-def primary_pairs(session: Session, study_instance_uids: Collection[str] | None = None) -> list[Held]:
-    """The primary pairs that stand, by time of examination; of these studies alone, where they are given."""
-    wanted = (
-        select(PairRow, FindingRow, ReportLabelRow, RadiologyReport, ExaminationRow.modality, PatientIdentifier.person_id)
-        .join(FindingRow, FindingRow.id == PairRow.finding_id)
-        .join(ReportLabelRow, ReportLabelRow.id == PairRow.label_id)
-        .join(RadiologyReport, RadiologyReport.id == PairRow.report_id)
-        .join(ExaminationRow, ExaminationRow.finding_id == PairRow.finding_id)
-        .outerjoin(PatientIdentifier, PatientIdentifier.id == RadiologyReport.identifier_id)
-        .where(PairRow.superseded_at.is_(None), PairRow.secondary_reason.is_(None))
-        .order_by(ExaminationRow.examined_on, ExaminationRow.examined_at, PairRow.id)
-    )
-    if study_instance_uids is not None:
-        wanted = wanted.where(FindingRow.study_instance_uid.in_(study_instance_uids))
-    return [
-        Held(
-            person_id,
-            finding.study_instance_uid,
-            modality,
-            finding.outcome,
-            finding.probability,
-            finding.laterality,
-            label.value,
-            label.laterality,
-            "" if label.sentence_start is None else text_of(session, report)[label.sentence_start : label.sentence_end],
-            pair.interval_s,
-            pair.agreement,
-        )
-        for pair, finding, label, report, modality, person_id in session.execute(wanted)
-    ]
+    bulk.add(session, PairRow.__table__, pairs, reconciled_at=now)
+    bulk.add(session, UnmatchedRow.__table__, unmatched, reconciled_at=now)
 
 
 def _reads() -> Select[*tuple[Any, ...]]:
@@ -289,6 +257,32 @@ def _tells() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _portions(numbers: Iterable[int]) -> Iterable[list[int]]:
-    ordered = sorted(numbers)
-    return (ordered[first : first + MOST_VALUES] for first in range(0, len(ordered), MOST_VALUES))
+def _standing(session: Session, table: Any, made: type[Row], finding_ids: Collection[int], report_ids: Collection[int]) -> list[Row]:
+    found: dict[int, Row] = {}
+    columns = [getattr(table, one.name) for one in fields(made)]  # type: ignore[arg-type]
+    for column, numbers in ((table.finding_id, finding_ids), (table.report_id, report_ids)):
+        if numbers:
+            wanted = _numbers(session, numbers)
+            rows = session.execute(select(*columns).join(wanted, wanted.c.number == column).where(table.superseded_at.is_(None)))
+            found |= {row[0]: made(*row) for row in rows}
+    return list(found.values())
+
+
+def _of_days(
+    session: Session, wanted: Select[*tuple[Any, ...]], days: Collection[Day], but: tuple[InstrumentedAttribute[int], Collection[int]]
+) -> Select[*tuple[Any, ...]]:
+    number, known = but
+    examined_on = number.class_.examined_on
+    if not days:
+        return wanted.where(false())
+    of_days = bulk.given(session, {"person_id": BigInteger(), "day": Date()}, list(days), name="days")
+    first, last = min(day for _, day in days), max(day for _, day in days)
+    return (
+        wanted.join(of_days, (of_days.c.person_id == PatientIdentifier.person_id) & (of_days.c.day == examined_on))
+        .where(examined_on.between(first, last))  # says nothing new to the reader, and to the planner that an index of days will do
+        .where(number.not_in(select(_numbers(session, known, "known").c.number)))
+    )
+
+
+def _numbers(session: Session, numbers: Collection[int], name: str = "wanted") -> FromClause:
+    return bulk.given(session, {"number": BigInteger()}, [(number,) for number in numbers], name=name)

@@ -509,6 +509,7 @@ class RadiologyReport(Table):
 
 Index(
     "ix_radiology_reports_unreconciled",
+    RadiologyReport.examined_on,
     RadiologyReport.id,
     sqlite_where=text("reconcile_needed"),
     postgresql_where=text("reconcile_needed"),
@@ -607,6 +608,7 @@ class ExaminationRow(Table):
 
 Index(
     "ix_examinations_unreconciled",
+    ExaminationRow.examined_on,
     ExaminationRow.finding_id,
     sqlite_where=text("reconcile_needed"),
     postgresql_where=text("reconcile_needed"),

@@ -9,7 +9,7 @@ import numpy as np
 from rich.table import Table
 from sqlalchemy import func, select
 
-from ptx_node.db.reconciliation import primary_pairs
+from ptx_node.db.reconciled import primary_pairs
 from ptx_node.db.session import begin_read, now
 from ptx_node.db.tables import RadiologyReport
 from ptx_node.domain.reconciliation import TRUTHS, Agreement
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from sqlalchemy import Engine
 
-    from ptx_node.db.reconciliation import Held
+    from ptx_node.db.reconciled import Held
     from ptx_node.demo.studies import DemoStudy
 
 PATIENCE_S = 60.0

@@ -72,7 +72,7 @@ def reconcile(engine: Engine, *, everything: bool = False, until: Callable[[], b
 
 def _portion(session: Session) -> Reconciled:
     rows.only_one(session)
-    findings, reports = rows.waiting_findings(session, PORTION), rows.waiting_reports(session, PORTION)
+    findings, reports = rows.waiting(session, PORTION)
     if not findings and not reports:
         return Reconciled()
     # Whoever was a partner until now may lose one: his day is looked at too.
@@ -80,8 +80,8 @@ def _portion(session: Session) -> Reconciled:
     reads = {one.finding_id: one for one in rows.findings(session, {*findings, *(row.finding_id for row in before)})}
     tells = {one.report_id: one for one in rows.reports(session, {*reports, *(row.report_id for row in before)})}
     days = {day for one in reads.values() if (day := one.day)} | {day for one in tells.values() if (day := one.day)}
-    reads |= {one.finding_id: one for one in rows.findings_of_days(session, days)}
-    tells |= {one.report_id: one for one in rows.reports_of_days(session, days)}
+    reads |= {one.finding_id: one for one in rows.findings_of_days(session, days, known=reads)}
+    tells |= {one.report_id: one for one in rows.reports_of_days(session, days, known=tells)}
     written, superseded = _write(session, judge(reads.values(), tells.values()), reads, tells)
     rows.looked_at(session, findings, reports)
     return Reconciled(len(findings), len(reports), written, superseded)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from ptx_node.db.reconciliation import primary_pairs, standing_counts
+from ptx_node.db.reconciled import primary_pairs, standing_counts
 from ptx_node.db.session import begin_read
 from ptx_node.db.tables import ExaminationRow, RadiologyReport, RadiologyReportVersion
 from ptx_node.domain.reconciliation import TRUTHS, Agreement

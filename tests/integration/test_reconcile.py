@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Engine, delete, func, insert, select, update
 
 from ptx_node.db.collections import supersede
-from ptx_node.db.reconciliation import standing_counts
+from ptx_node.db.reconciled import standing_counts
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.tables import Collection, ExaminationRow, FindingRow, Instance, Job, PairRow, UnmatchedRow
 from ptx_node.domain.examination import Examined
