@@ -688,3 +688,21 @@ class AuditEvent(Table):
 
 
 guard(AuditEvent.__table__, "sequence")
+
+# What dashboards and the exporter ask for (`ptx_node.db.views`, `ptx_node.db.events`): the newest rows of each kind, and what is open now.
+Index("ix_instances_source_received_at", Instance.source, Instance.received_at)
+Index("ix_report_messages_sender_received_at", ReportMessage.sender, ReportMessage.received_at)
+Index("ix_jobs_queued_at", Job.queued_at)
+Index("ix_jobs_inferred_at", Job.inferred_at)
+Index("ix_jobs_accepted_at", Job.accepted_at)
+Index("ix_jobs_committed_at", Job.committed_at)
+Index("ix_findings_inferred_at", FindingRow.inferred_at)
+Index("ix_deliveries_queued_at", Delivery.queued_at)
+_OPEN = text("state IN ('waiting', 'sending')")
+Index("ix_deliveries_open", Delivery.destination, Delivery.queued_at, sqlite_where=_OPEN, postgresql_where=_OPEN)
+_COLLECTING = text("closed_at IS NULL")
+Index("ix_collections_open", Collection.first_instance_at, sqlite_where=_COLLECTING, postgresql_where=_COLLECTING)
+_PARKED = text("parked IS NOT NULL")
+Index("ix_radiology_reports_parked", RadiologyReport.created_at, sqlite_where=_PARKED, postgresql_where=_PARKED)
+_STANDING = text("superseded_at IS NULL")
+Index("ix_unmatched_standing", UnmatchedRow.reconciled_at, sqlite_where=_STANDING, postgresql_where=_STANDING)
