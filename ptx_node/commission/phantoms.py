@@ -13,6 +13,7 @@ import pydicom
 
 from ptx_node.domain.eligibility import Reason
 from ptx_node.domain.finding import Laterality, Outcome
+from ptx_node.domain.study import PHANTOM_PREFIX, SIMULATED_ISSUER
 from ptx_node.errors import UsageError
 from ptx_node.simulator.ct_protocol import Protocol
 from ptx_node.simulator.patient import NOBODY, Size, Wishes
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from ptx_node.simulator.studies import Study
 
-PREFIX = "SIM-COMM"
+PREFIX = PHANTOM_PREFIX
 FIRST_SEED = 9_100_001
 """Patients whom no training run has seen."""
 CT_SLICES, CT_THICKNESS_MM = 40, 5.0
@@ -147,7 +148,7 @@ class _Mark:
 
     def put_on(self, ds: Dataset) -> None:
         """Identity of this run, and today's date."""
-        ds.PatientID, ds.IssuerOfPatientID = f"{PREFIX}-{self.run}-{self.number:02}", "SIMULATED"
+        ds.PatientID, ds.IssuerOfPatientID = f"{PREFIX}-{self.run}-{self.number:02}", SIMULATED_ISSUER
         ds.PatientName = f"SIMULATED^COMMISSIONING {self.number:02}"
         ds.AccessionNumber = f"C{number_of(self.run, self.number)}"
         ds.StudyDescription = f"{ds.StudyDescription} commissioning"[:64]

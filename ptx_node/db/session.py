@@ -82,6 +82,20 @@ def begin_read(engine: Engine) -> Iterator[Session]:
 
 
 @contextmanager
+def begin_snapshot(engine: Engine) -> Iterator[Session]:
+    """A session for reading, all of whose queries see the database as it was at the first one, however long it lasts.
+
+    SQLite's write-ahead log gives that to every transaction; PostgreSQL is asked for it.
+
+    Raises:
+        DatabaseUnavailableError: the database cannot be reached; a retry may help.
+    """
+    level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with begin_read(engine.execution_options(**level)) as session:
+        yield session
+
+
+@contextmanager
 def unavailable() -> Iterator[None]:
     """Turn the drivers' errors of a database that is away into ours.
 

@@ -23,6 +23,8 @@ OLDEST_AGE_TOLD = 89
 """Years. Who is older is one of few: they are all `90+`."""
 
 PATIENT_CHARACTERS = 16
+STATION_CHARACTERS = 12
+REPORT_CHARACTERS = 16
 ACCESSION_CHARACTERS = 15  # with its letter it fits SH, 16 characters
 
 
@@ -70,6 +72,19 @@ class Pseudonyms:
         """
         plain = _plain(uid)
         return f"2.25.{uuid.UUID(bytes=self._digest('uid', plain)[:16], version=5).int}" if plain else ""
+
+    def station(self, name: str) -> str:
+        """`D` and 12 letters and digits, of an apparatus; empty for an empty one."""
+        plain = _plain(name)
+        return "D" + self._text("station", plain, STATION_CHARACTERS) if plain else ""
+
+    def report(self, source: str, number: str) -> str:
+        """`R` and 16 letters and digits, of a radiology report: who sends it and the number it has there."""
+        return "R" + self._text("report", _message(source, number).decode("utf-8", "surrogatepass"), REPORT_CHARACTERS)
+
+    def words(self, words: str) -> str:
+        """64 hexadecimal digits that are the same for the same words, and from which nobody can try words without the secret."""
+        return self._digest("words", words).hex()
 
     def days(self, identity: str) -> int:
         """How far this patient's dates move: -1 to -364 days, with `keep_weekdays` -7 to -364 in weeks; never 0, always into the past."""

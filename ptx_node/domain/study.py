@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+PHANTOM_PREFIX = "SIM-COMM"
+"""Patient IDs of a commissioning's phantoms begin so: they are found by it, purged, and counted in no figure."""
+
+SIMULATED_ISSUER = "SIMULATED"
+"""Issuer of Patient ID of every simulated patient: figures of them say so."""
+
 
 class Via(StrEnum):
     """The door an instance came through."""

@@ -8,6 +8,7 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, SecondaryCaptureImageStorage
 
+from ptx_node.domain.study import SIMULATED_ISSUER
 from ptx_node.simulator.greys import store
 from ptx_node.simulator.patient import Posture
 from ptx_node.simulator.people import number_of, uid_of
@@ -41,7 +42,7 @@ def common_attributes(name: str, site: Site, system: System, person: Person, tak
     ds.StudyTime = ds.SeriesTime = ds.ContentTime = ds.AcquisitionTime = taken_at.strftime("%H%M%S")
     ds.PatientID = ds.PatientName = number_of(person.patient_id, "anonymous")
     if not site.anonymous:
-        ds.PatientID, ds.PatientName, ds.IssuerOfPatientID = person.patient_id, person.name, "SIMULATED"
+        ds.PatientID, ds.PatientName, ds.IssuerOfPatientID = person.patient_id, person.name, SIMULATED_ISSUER
     ds.PatientBirthDate = "" if site.anonymous else person.birth_date.strftime("%Y%m%d")
     ds.PatientSex, ds.PatientAge = person.sex, f"{person.age_years:03d}Y"
     ds.AccessionNumber, ds.StudyID = ("" if site.anonymous else f"S{number_of(name)}"), "1"

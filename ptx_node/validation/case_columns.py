@@ -106,3 +106,22 @@ QUASI_IDENTIFIERS = ("source", "rule", "device", "manufacturer_model", "manufact
 KEY = ("case_id", "model")
 """The order of the rows: of the pseudonyms, which tells nothing of the order in time. Where a model read an image again, the finding's
 number at the site decides, and all but one row are excluded."""
+
+OVER_TIME: tuple[Column, ...] = (
+    Column("position", _W, "place of the case in the true order of the examinations, from 1"),
+    Column("model", _T, "as in the cases"),
+    Column("called", _Y, "the node answered positive"),
+    Column("truth", _Y, "pneumothorax by the truth"),
+    Column("period", _T, "calendar month `2026-03`, or quarter `2026-Q1`; empty where too few patients share one"),
+)
+"""The cases that count, in the order of time and without names: dates in the cases are moved, so that their order says nothing."""
+
+EXCLUSIONS: tuple[Column, ...] = (
+    Column("step", _T, "box of the flow chart that they leave; `reports`: radiology reports, which the chart does not count"),
+    Column("kind", _T, "what they are", values=("radiograph", "ct", "other", "report")),
+    Column("model", _T, "as in the cases; empty where none read them"),
+    Column("reason", _T, "of the closed list"),
+    Column("detail", _T, "the coded reason below it, such as why a model does not read an image"),
+    Column("words", _T, "the reason for people"),
+    Column("count", _W, "images; a CT series is one"),
+)

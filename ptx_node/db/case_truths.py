@@ -1,0 +1,123 @@
+"""What a person says of a finding, or why nobody is heard: the truth against which an auditor holds the answers. Read only.
+
+Truth is the label of the radiology report in the primary pair. Truth of other kinds, of a reader or by masks, belongs here too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from ptx_node.db.tables import PairRow, RadiologyReport, RadiologyReportVersion, ReportLabelRow, UnmatchedRow
+from ptx_node.domain.radiology_report import joined
+from ptx_node.domain.reconciliation import Unmatched
+from ptx_node.domain.truth import LabelValue
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy.orm import Session
+
+REPORT = "report"
+
+LABEL_RANK: dict[str, int] = {LabelValue.POSITIVE: 0, LabelValue.UNCERTAIN: 1}
+"""Where several reports tell of one CT series: one that names a pneumothorax counts, then one that leaves it open, then any."""
+
+SECONDARY_RANK = (Unmatched.ORDER_UNKNOWN, Unmatched.NOT_NEAREST, Unmatched.NO_RADIOGRAPH_BEFORE, Unmatched.OTHER_EXAMINATION)
+"""Where no pair of a finding is primary, the first of these that holds is why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What a person says of a case.
+
+    Attributes:
+        report: (source, the source's number) of the radiology report.
+        drain: None where a person gave the label, who was not asked.
+        doubtful: a person should look, and none has, or it was at another text.
+        words: that decided, where they were asked for and are known.
+        interval_s: from the image to the CT; None where a time is missing.
+    """
+
+    kind: str
+    report: tuple[str, str]
+    label: str
+    laterality: str | None
+    size: str
+    depth_mm: float | None
+    drain: bool | None
+    rule: str
+    version: str
+    language: str
+    doubtful: bool
+    words: str | None
+    interval_s: float | None
+    agreement: str
+
+
+_LABEL = ("value", "laterality", "size", "depth_mm", "drain", "rule", "labeller", "language", "needs_review", "reviewer")
+
+
+def report_truths(session: Session, findings: Collection[int], *, words: bool = False) -> dict[int, Truth]:
+    """The label of each finding's primary pair that stands. `words`: also those that decided, which are read from the texts."""
+    pair, label, report = PairRow, ReportLabelRow, RadiologyReport
+    wanted = (
+        select(
+            *(pair.finding_id, pair.report_id, pair.interval_s, pair.agreement, report.source, report.external_id),
+            *(getattr(label, name) for name in _LABEL),
+            *(label.evidence_start, label.evidence_end, report.version_ids),
+            label.text_sha256 == report.text_sha256,
+        )
+        .join(label, label.id == pair.label_id)
+        .join(report, report.id == pair.report_id)
+        .where(pair.finding_id.in_(findings), pair.superseded_at.is_(None), pair.secondary_reason.is_(None))
+    )
+    rows = sorted(session.execute(wanted), key=lambda row: (row.finding_id, LABEL_RANK.get(row.value, len(LABEL_RANK)), row.report_id))
+    first = {row.finding_id: row for row in reversed(rows)}
+    texts = _texts(session, {one for row in first.values() for one in row.version_ids}) if words else {}
+    return {finding: _told(row, texts) for finding, row in first.items()}
+
+
+def unmatched(session: Session, findings: Collection[int]) -> dict[int, str]:
+    """Why findings have no primary pair, by the last reconciliation."""
+    pair, alone = PairRow, UnmatchedRow
+    reasons: defaultdict[int, set[str]] = defaultdict(set)
+    pairs = (pair.finding_id.in_(findings), pair.superseded_at.is_(None))
+    for finding, reason in session.execute(select(pair.finding_id, pair.secondary_reason).where(*pairs)):
+        reasons[finding].add(reason or "")
+    found = {finding: min(some, key=_secondary_rank) for finding, some in reasons.items() if "" not in some}
+    standing = select(alone.finding_id, alone.reason).where(alone.finding_id.in_(findings), alone.superseded_at.is_(None))
+    return found | {finding: reason for finding, reason in session.execute(standing) if finding is not None}
+
+
+def _secondary_rank(reason: str) -> int:
+    return SECONDARY_RANK.index(Unmatched(reason))
+
+
+def _told(row: Any, texts: dict[int, str]) -> Truth:
+    (*_, start, end, versions, same_text) = row
+    here = texts and same_text and start is not None and all(one in texts for one in versions)
+    return Truth(
+        kind=REPORT,
+        report=(row.source, row.external_id),
+        label=row.value,
+        laterality=row.laterality,
+        size=row.size,
+        depth_mm=row.depth_mm,
+        drain=row.drain if row.reviewer is None else None,
+        rule=row.rule,
+        version=row.labeller,
+        language=row.language,
+        doubtful=row.needs_review if row.reviewer is None else not same_text,
+        words=joined(texts[one] for one in versions)[start:end] if here else None,
+        interval_s=row.interval_s,
+        agreement=row.agreement,
+    )
+
+
+def _texts(session: Session, versions: Collection[int]) -> dict[int, str]:
+    table = RadiologyReportVersion
+    return {row.id: row.text for row in session.execute(select(table.id, table.text).where(table.id.in_(versions)))}
