@@ -77,7 +77,7 @@ def made_up(
         "span_sha256": np.full(count, ""),
         "interval_min": np.where(known | open_, rng.uniform(5, 700, count), np.nan),
         "agreement": np.full(count, ""),
-        "exclusion": np.where(unverified, "no_report_that_day", np.where(open_, "uncertain", "")),
+        "exclusion": np.where(unverified, "no_report_that_day", np.where(open_, "label_undecided", "")),
     }
     return {column.name: columns[column.name] for column in COLUMNS}
 

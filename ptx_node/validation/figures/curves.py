@@ -32,7 +32,7 @@ def sweep(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Pictur
         axes.axvline(used, color=INK, linewidth=1, linestyle=(0, (1, 2)), label=label)
     axes.set(xlim=(0, 1), ylim=(-0.02, 1.02), xlabel="threshold of the probability", ylabel="share")
     axes.set_title("Other thresholds")
-    axes.legend(loc="center left", bbox_to_anchor=(0.02, 0.28))
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     share = confidence(swept[0]["sensitivity"])
     used_words = ", ".join(f"{one:.3g}" for one in model["thresholds"]["used"])
     words = (
@@ -68,7 +68,7 @@ def decision(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Pic
     top = max(0.02, *(one["model"]["high"] or one["model"]["value"] for one in curve))
     axes.set(xlim=(0, 1), ylim=(-0.35 * top, 1.1 * top), xlabel="probability from which one would act", ylabel="net benefit")
     axes.set_title("Decision curve")
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3)
     share = confidence(curve[0]["model"])
     words = (
         f"Net benefit of {counted(model)}, in found cases per case seen, {share} band by patient. "

@@ -62,7 +62,7 @@ def roc(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Picture]
         zorder=5,
     )
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal", xlabel="1 - specificity", ylabel="sensitivity")
-    axes.set_title(f"AUC {with_interval(part['auc'])}")
+    axes.set_title(f"ROC: AUC {with_interval(part['auc'])}")
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.13))
     n = model["counts"]
     axes.text(0.98, 0.05, f"{whole(n['with']['value'])} with, {whole(n['without']['value'])} without pneumothorax", ha="right", fontsize=8)
@@ -92,7 +92,7 @@ def table(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Pictur
     for column, words in enumerate(("pneumothorax", "none")):
         axes.text(column + 0.5, 2.08, words, ha="center", fontweight="bold")
     axes.text(1, 2.3, "by the truth", ha="center", fontsize=8, color=GREY)
-    for row, words in enumerate(("not\ncalled", "called")):
+    for row, words in enumerate(("not called", "called\npositive")):
         axes.text(-0.06, row + 0.5, words, ha="right", va="center", fontweight="bold")
     beside = {(2.1, 1.5): ("PPV", "positive_predictive_value"), (2.1, 0.5): ("NPV", "negative_predictive_value")}
     beside |= {(0.03, -0.22): ("sensitivity", "sensitivity"), (1.03, -0.22): ("specificity", "specificity")}
@@ -100,7 +100,8 @@ def table(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Pictur
         one = stated(answers[name])
         axes.text(x, y, f"{short} {number(one['value'])}", va="center", fontweight="bold")
         axes.text(x, y - 0.2, f"{with_interval(one).partition(' ')[2]}".strip("()"), va="center", fontsize=8)
-    words = f"2x2 table of {counted(model)}: " + ", ".join(f"{whole(count)} {name.replace('_', ' ')}" for name, count in n.items()) + "."
+    told = ", ".join(f"{whole(n[name])} {name.replace('_', ' ')}" for name, _ in cells.values())
+    words = f"2x2 table of {counted(model)}: {told}."
     return [
         finished(
             figure,
@@ -129,11 +130,11 @@ def calibration(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[
     share = confidence(bins[0]["positives"])
     axes.errorbar(x, y, yerr=spread, color=BLUE, marker="o", markersize=5, linewidth=1.2, capsize=2.5, label=f"bins, {share} intervals")
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="share with pneumothorax")
-    axes.set_title("Calibration")
     axes.legend(loc="upper left")
     lines = (("slope", "slope"), ("intercept", "intercept"), ("observed / expected", "observed_to_expected"), ("Brier", "brier"))
-    text = "\n".join(f"{short} {with_interval(part[name], 2 if short != 'Brier' else 3)}" for short, name in lines)
-    axes.text(0.99, 0.03, text, ha="right", va="bottom", fontsize=8, transform=axes.transAxes)
+    told = [f"{short} {with_interval(part[name], 2 if short != 'Brier' else 3)}" for short, name in lines]
+    axes.set_title("Calibration", pad=30)
+    axes.text(0, 1.02, f"{', '.join(told[:2])}\n{', '.join(told[2:])}", fontsize=7.5, color=GREY, transform=axes.transAxes)
     widths = [one["high"] - one["low"] for one in bins]
     counts = [one["positives"]["n"] for one in bins]
     below.bar([one["low"] for one in bins], counts, widths, align="edge", color=GREEN, edgecolor="white")

@@ -16,18 +16,21 @@ NAMES = {"wrong": "wrong answers", "missed": "missed, of those with", "false_ala
 
 def watch(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Picture]:
     """One strip a watch, with its limit and its alarms."""
-    watches = {NAMES[name]: one for name, one in model["over_time"]["watches"].items() if one["course"]}
+    watches = {words: model["over_time"]["watches"][name] for name, words in NAMES.items() if model["over_time"]["watches"][name]["course"]}
     if not watches:
         return []
-    figure = canvas(6.4, 0.75 + 1.35 * len(watches))
+    figure = canvas(6.4, 0.8 + 1.3 * len(watches))
     rows = figure.subplots(len(watches), 1, sharex=True, squeeze=False)[:, 0]
     cases = model["over_time"]["cases"]["value"]
     for axes, (name, one) in zip(rows, watches.items(), strict=True):
         axes.step([at for at, _ in one["course"]], [value for _, value in one["course"]], where="post", color=BLUE, linewidth=1.2)
         axes.axhline(one["limit"], color=ORANGE, linewidth=1.1, linestyle="--")
-        axes.text(cases * 1.005, one["limit"], "limit", va="center", fontsize=7, color=ORANGE)
-        axes.plot(one["alarms"], [one["limit"]] * len(one["alarms"]), linestyle="", marker="v", color=ORANGE, markersize=6, clip_on=False)
-        top = 1.25 * max(one["limit"], *(value for _, value in one["course"]))
+        axes.text(max(2, cases), one["limit"], "limit", va="bottom", ha="right", fontsize=7, color=ORANGE)
+        if one["alarms"]:
+            axes.plot(
+                one["alarms"], [one["limit"]] * len(one["alarms"]), linestyle="", marker="v", color=ORANGE, markersize=6, clip_on=False
+            )
+        top = 1.35 * max(one["limit"], *(value for _, value in one["course"]))
         axes.set(ylim=(0, top), xlim=(1, max(2, cases)), ylabel="sum")
         rate = f"{whole(one['events'])} of {whole(one['n'])} ({100 * one['rate']['value']:.1f} %)"
         axes.set_title(f"{name}: {rate}, {len(one['alarms'])} alarm{'s' * (len(one['alarms']) != 1)}", fontsize=8.5)

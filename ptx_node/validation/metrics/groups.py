@@ -43,7 +43,7 @@ def subgroups(model: OfModel, analysis: Analysis) -> Tree:
     return {
         "smallest_cell": decided.minimum,
         "total_is_small": not decided.total,
-        "shown": [_figures(name, groups[name], judged, analysis) for name in decided.shown],
+        "shown": [_figures(name, groups[name], judged, analysis) for name in groups if name in decided.shown],
         "withheld": [{"attribute": attribute, "value": value} for attribute, value in decided.withheld],
     }
 

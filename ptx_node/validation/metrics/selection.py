@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptx_node.domain.reconciliation import Unmatched
 from ptx_node.domain.truth import LabelValue
 
 if TYPE_CHECKING:
@@ -16,13 +15,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ANSWERS = ("positive", "negative")
-NOT_PRIMARY = (
-    Unmatched.NOT_NEAREST.value,
-    Unmatched.NO_RADIOGRAPH_BEFORE.value,
-    Unmatched.ORDER_UNKNOWN.value,
-    Unmatched.OTHER_EXAMINATION.value,
-)
-"""A CT report of the day was there, and counts for another image or for none: neither verified nor unverified."""
+UNCERTAIN = "label_undecided"
+UNVERIFIED = ("no_report_that_day", "patient_unknown", "no_examination_date", "not_reconciled", UNCERTAIN)
+"""Exclusions of answers that count but for their truth. Secondary images of a day with a CT are neither verified nor unverified, and
+what is no routine image, or was read again, is nobody's case at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,8 +108,8 @@ def _of_model(name: str, columns: Mapping[str, NDArray[Any]], patient_N: NDArray
     truth_N, score_N = columns["truth"], columns["probability"]
     known_N = ~np.isnan(truth_N)
     answered_N = np.isin(columns["outcome"], ANSWERS) & ~np.isnan(score_N)
-    candidate_N = answered_N & ~np.isin(columns["exclusion"], NOT_PRIMARY)
-    uncertain_N = candidate_N & ~known_N & (columns["label"] == LabelValue.UNCERTAIN.value)
+    uncertain_N = answered_N & ~known_N & (columns["label"] == LabelValue.UNCERTAIN.value) & (columns["exclusion"] == UNCERTAIN)
+    unverified_N = answered_N & ~known_N & np.isin(columns["exclusion"], UNVERIFIED)
     judged = Judged(truth_N == 1, columns["outcome"] == "positive", score_N, patient_N)
     counted_N = answered_N & known_N & (columns["exclusion"] == "")
-    return OfModel(name, columns, judged, answered_N, counted_N, uncertain_N, candidate_N & ~known_N)
+    return OfModel(name, columns, judged, answered_N, counted_N, uncertain_N, unverified_N)
