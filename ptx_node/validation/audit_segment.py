@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ptx_node.domain.audit import AuditKind, Link, canonical_json, digest
 from ptx_node.errors import PermanentError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ptx_node.domain.audit import Entry
@@ -33,6 +34,10 @@ files and numbers of rows would lead to a case, and the rows' order would then o
 TOLD_OF_MODELS = frozenset({"manufacturer", "name", "version", "weights_sha256"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CODED = re.compile(r"[A-Za-z0-9_.:+ -]{0,64}")
+
+
+Stands = Callable[[int, int], "Iterator[Entry]"]
+"""Rows of a node's own trail, from one number to another, both included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ def read_about(folder: Path) -> About:
         raise UsageError(f"{ABOUT} of the package cannot be read: {type(error).__name__}") from error
 
 
-def broken(folder: Path, stands: Callable[[int, int], Iterator[Entry]] | None = None) -> str:
+def broken(folder: Path, stands: Stands | None = None) -> str:
     """What is wrong with the segment's chain, naming the first row; empty where it is whole from its first link to its head.
 
     Of a reduced segment the package alone shows numbers without a gap and the head: that each hash is of the row that follows the
@@ -108,8 +113,7 @@ def broken(folder: Path, stands: Callable[[int, int], Iterator[Entry]] | None = 
 
     Args:
         folder: the package's data.
-        stands: rows of the node's own trail from one number to another, both included; then each row is held against it, and
-            what is told of it against its body.
+        stands: of the node; then each row is held against its own trail, and what is told of it against its body.
 
     Raises:
         UsageError: segment.json is missing or damaged.

@@ -37,6 +37,7 @@ class Subject:
     Attributes:
         published_on: YYYY-MM-DD, derived from what was exported, never the clock.
         terms: on what terms somebody has it.
+        site: who exported it, in words that a de-identified package may have.
         version: of ptx-node.
     """
 
@@ -44,6 +45,7 @@ class Subject:
     description: str
     published_on: str
     terms: str
+    site: str
     version: str
 
 
@@ -66,6 +68,8 @@ def crate(subject: Subject, files: Iterable[tuple[str, int]], words: dict[str, s
         "description": subject.description,
         "datePublished": subject.published_on,
         "license": {"@id": "#terms"},
+        "author": {"@id": "#site"},
+        "publisher": {"@id": "#site"},
         "hasPart": [{"@id": part["@id"]} for part in parts],
         "mentions": {"@id": "#export"},
     }
@@ -86,7 +90,8 @@ def crate(subject: Subject, files: Iterable[tuple[str, int]], words: dict[str, s
     }
     descriptor = {"@id": METADATA, "@type": "CreativeWork", "conformsTo": {"@id": PROFILE}, "about": {"@id": "./"}}
     terms = {"@id": "#terms", "@type": "CreativeWork", "name": "Terms of use", "description": subject.terms}
-    return {"@context": CONTEXT, "@graph": [descriptor, root, *parts, software, export, terms]}
+    site = {"@id": "#site", "@type": "Organization", "name": subject.site}
+    return {"@context": CONTEXT, "@graph": [descriptor, root, *parts, software, export, terms, site]}
 
 
 def _file(path: str, size: int, words: str) -> dict[str, Any]:

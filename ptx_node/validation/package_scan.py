@@ -37,7 +37,7 @@ BATCH = 100_000
 CHUNK = 4 << 20
 LINES_AT_ONCE = 20_000
 DIGEST = "(digest without a key)"
-_OWN = re.compile(r"\b(?:P[A-Z2-7]{16}|A[A-Z2-7]{15}|2\.25\.\d{30,39}|[0-9a-f]{64})(?![\w.])")
+_OWN = re.compile(r"\b(?:P[A-Z2-7]{16}|A[A-Z2-7]{15}|D[A-Z2-7]{12}|R[A-Z2-7]{16}|2\.25\.\d{30,39}|[0-9a-f]{64})(?![\w.])")
 MEASURED = frozenset({column.name for column in COLUMNS if column.type is not Type.TEXT} | {"position", "count", "threshold", "size_bytes"})
 """Columns of tables that hold no text."""
 _TEXT = (".csv", ".json", ".jsonl", ".md", ".toml", ".txt", ".html", ".svg")

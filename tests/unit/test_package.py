@@ -186,7 +186,7 @@ def test_the_crate_is_one_to_another_reader_too(tmp_path: Path) -> None:
     (tmp_path / "cases.csv").write_text("1\n")
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "1.dcm").write_text("1")
-    subject = Subject("A validation", "of nobody", "2026-03-01", "none", "0.1")
+    subject = Subject("A validation", "of nobody", "2026-03-01", "none", "a site", "0.1")
     content = crate(subject, [("cases.csv", 2), ("images/1.dcm", 1)], {"cases.csv": "the cases", "images/": "images"})
     (tmp_path / METADATA).write_text(json.dumps(content))
     read = ROCrate(tmp_path)
