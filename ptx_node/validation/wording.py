@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNKNOWN = "not estimable"
+HARD = "\N{NO-BREAK SPACE}"
+"""Between words that belong on one line."""
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Unicode categories that draw nothing, or turn the direction of what follows."""
 
@@ -29,7 +31,7 @@ def interval(figure: Mapping[str, Any], digits: int = 3) -> str:
     if figure.get("low") is None and figure.get("high") is None:
         return "—"
     low, high = (("…" if figure[end] is None else f"{figure[end]:.{digits}f}") for end in ("low", "high"))
-    return f"{low} to {high}"
+    return f"{low}{HARD}to{HARD}{high}"
 
 
 def with_interval(figure: Mapping[str, Any], digits: int = 3) -> str:
@@ -46,7 +48,7 @@ def stated(section: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def confidence(figure: Mapping[str, Any]) -> str:
     """`95 %`."""
-    return f"{100 * figure['confidence']:g} %"
+    return f"{100 * figure['confidence']:g}{HARD}%"
 
 
 def whole(value: int) -> str:

@@ -59,7 +59,8 @@ def flow_chart(flow: Flow, *, simulated: bool) -> list[Picture]:
         top = below
     if ends:
         _ends(axes, ends, middle, top + gaps[-1], end_height)
-    words = f"Flow chart, {whole(flow.steps[0].count)} to {whole(flow.steps[-1].count)}."
+    first, last_step = flow.steps[0], flow.steps[-1]
+    words = f"{whole(first.count)} {shown(first.words or first.name)}, {whole(last_step.count)} {shown(last_step.words or last_step.name)}."
     return [
         finished(
             figure,

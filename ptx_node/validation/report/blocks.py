@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from ptx_node.validation.wording import interval, number, shown, whole
+from ptx_node.validation.wording import HARD, interval, number, shown, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,7 @@ def figures(caption: str, rows: Sequence[tuple[str, Mapping[str, Any]]], digits:
 
 def figure(name: str, one: Mapping[str, Any], digits: int = 3) -> Row:
     """One row of such a table."""
-    n = f"{whole(one['hits'])} of {whole(one['n'])}" if "hits" in one else whole(one["n"])
+    n = f"{whole(one['hits'])}{HARD}of{HARD}{whole(one['n'])}" if "hits" in one else whole(one["n"])
     if "patients" in one:
         n += f" ({whole(one['patients'])} patients)"
     how = one["method"]

@@ -66,6 +66,8 @@ def _facts(facts: Mapping[str, Any], metrics: Mapping[str, Any]) -> Table:
 
 
 def _told(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{shown(key, 60)} {_told(inner)}" for key, inner in sorted(value.items()))
     if isinstance(value, list | tuple):

@@ -35,6 +35,9 @@ FEW_WORDS = (
 )
 
 
+MOST_ALARMS = 20
+
+
 def of_model(key: str, model: Mapping[str, Any], pictures: Sequence[Picture], analysis: Mapping[str, Any]) -> list[Block]:
     """Every section of a model that has cases; the pictures stand where they belong."""
     blocks: list[Block] = [Heading(f"{shown(model['name'])} ({key})", 2, key)]
@@ -193,10 +196,9 @@ def _over_time(key: str, model: Mapping[str, Any]) -> list[Block]:
     names = {"wrong": "wrong answers", "missed": "missed, of those with", "false_alarm": "false alarms, of those without"}
     rows = [(words, part["watches"][name]["rate"]) for name, words in names.items()]
     blocks: list[Block] = [figures(f"Errors of {key}", rows)]
-    for name, words in names.items():
-        one = part["watches"][name]
-        alarms = f" Alarms at case {', '.join(map(str, one['alarms'][:20]))}." if one["alarms"] else " No alarm." if one["course"] else ""
-        blocks.append(Words(f"{words.capitalize()}: {one['note']}.{alarms}", "small"))
+    notes = dict.fromkeys(part["watches"][name]["note"] for name in names)
+    alarms = [f"{words}: {_alarms(part['watches'][name])}" for name, words in names.items()]
+    blocks.append(Words(f"{'; '.join(alarms)}. Note: {'; '.join(notes)}.", "small"))
     periods = part["periods"]
     if periods["shown"]:
         shares = ("sensitivity", "specificity", "called")
@@ -208,16 +210,21 @@ def _over_time(key: str, model: Mapping[str, Any]) -> list[Block]:
     return blocks
 
 
+def _alarms(watch: Mapping[str, Any]) -> str:
+    if not watch["course"]:
+        return "not watched"
+    return f"alarms at case {', '.join(map(str, watch['alarms'][:MOST_ALARMS]))}" if watch["alarms"] else "no alarm"
+
+
 def _thresholds(key: str, model: Mapping[str, Any]) -> list[Block]:
     part = model["thresholds"]
     used = ", ".join(f"{one:.6g}" for one in part["used"]) or "none told"
+    noted = any("note" in one["threshold"] for one in part["proposals"])
     rows = [
         (
             AIMS[one["aim"]] + ("" if one["target"] is None else f" {one['target']:g}"),
-            with_interval(one["threshold"]),
-            with_interval(one["expected_sensitivity"]),
-            with_interval(one["expected_specificity"]),
-            one["threshold"].get("note", ""),
+            *(with_interval(one[name]) for name in ("threshold", "expected_sensitivity", "expected_specificity")),
+            one["threshold"].get("note", "") if noted else f"{whole(one['threshold']['n'])}",
             one["threshold"]["id"],
         )
         for one in part["proposals"]
@@ -226,7 +233,7 @@ def _thresholds(key: str, model: Mapping[str, Any]) -> list[Block]:
         (f"{one['threshold']:.6g}", *(number(one[name]["value"]) + f" ({interval(one[name])})" for name in list(BRIEF)[1:]))
         for one in part["sweep"]
     ]
-    head = ("aim", "threshold", "sensitivity to expect", "specificity to expect", "note", "cited as")
+    head = ("aim", "threshold", "sensitivity to expect", "specificity to expect", "note" if noted else "n", "cited as")
     widths = (0.2, 0.17, 0.17, 0.17, 0.13, 0.16)
     return [
         Words(f"The node used: {used}. What follows are proposals from these cases; nothing changes until a person applies one."),

@@ -15,7 +15,7 @@ from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import Image, KeepTogether, ListFlowable, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import CondPageBreak, Image, KeepTogether, ListFlowable, Paragraph, SimpleDocTemplate, Spacer
 from reportlab.platypus import Table as Grid
 
 from ptx_node.validation.report.blocks import Block, Heading, Points, Shown, Table, Words
@@ -28,8 +28,11 @@ FONTS = {"Report": "DejaVuSans.ttf", "Report-Bold": "DejaVuSans-Bold.ttf", "Repo
 INK, SOFT, LINE, PALE = (colors.HexColor(one) for one in ("#1a1a1a", "#5a5f66", "#d9dde2", "#f3f7fa"))
 NOTICE, NOTICE_EDGE = colors.HexColor("#fdf3ec"), colors.HexColor("#d55e00")
 MARGIN = 16 * mm
-WIDTH = A4[0] - 2 * MARGIN
-TALLEST = 225 * mm
+WIDTH: float = A4[0] - 2 * MARGIN
+HEIGHT: float = A4[1] - 2 * MARGIN
+TALLEST: float = 215 * mm
+START: float = 32 * mm
+"""What a section, or a table, needs on a page to begin there."""
 
 
 def _styles() -> dict[str, ParagraphStyle]:
@@ -49,11 +52,9 @@ def _styles() -> dict[str, ParagraphStyle]:
             spaceAfter=10,
         ),
         "h1": ParagraphStyle("h1", plain, fontName="Report-Bold", fontSize=15, leading=19, spaceAfter=8),
-        "h2": ParagraphStyle("h2", plain, fontName="Report-Bold", fontSize=12, leading=15, spaceBefore=14, spaceAfter=5, keepWithNext=1),
-        "h3": ParagraphStyle("h3", plain, fontName="Report-Bold", fontSize=10, leading=13, spaceBefore=9, spaceAfter=3, keepWithNext=1),
-        "caption": ParagraphStyle(
-            "caption", plain, fontName="Report-Bold", fontSize=8, leading=10.5, spaceBefore=5, spaceAfter=2, keepWithNext=1
-        ),
+        "h2": ParagraphStyle("h2", plain, fontName="Report-Bold", fontSize=12, leading=15, spaceBefore=14, spaceAfter=5),
+        "h3": ParagraphStyle("h3", plain, fontName="Report-Bold", fontSize=10, leading=13, spaceBefore=9, spaceAfter=3),
+        "caption": ParagraphStyle("caption", plain, fontName="Report-Bold", fontSize=8, leading=10.5, spaceBefore=5, spaceAfter=2),
         "head": ParagraphStyle("head", plain, fontSize=7, leading=9, textColor=SOFT, spaceAfter=0),
         "head n": ParagraphStyle("head n", plain, fontSize=7, leading=9, textColor=SOFT, spaceAfter=0, alignment=TA_RIGHT),
         "cell": ParagraphStyle("cell", plain, fontSize=7, leading=9, spaceAfter=0),
@@ -91,8 +92,33 @@ def paper(title: str, blocks: Sequence[Block]) -> bytes:
         canvas.drawString(MARGIN, 9 * mm, "ptx-node: research software, not a medical device")
         canvas.drawRightString(A4[0] - MARGIN, 9 * mm, f"page {canvas.getPageNumber()}")
 
-    document.build([one for block in blocks for one in _flowables(block, styles)], onFirstPage=foot, onLaterPages=foot)
+    document.build(_story(blocks, styles), onFirstPage=foot, onLaterPages=foot)
     return written.getvalue()
+
+
+def _story(blocks: Sequence[Block], styles: dict[str, ParagraphStyle]) -> list[Any]:
+    """The blocks in their order; a heading goes to the next page with what it is the heading of."""
+    story: list[Any] = []
+    for place, block in enumerate(blocks):
+        if isinstance(block, Heading) and not (place and isinstance(blocks[place - 1], Heading)):
+            story.append(CondPageBreak(_needed(blocks[place:])))
+        story += _flowables(block, styles)
+    return story
+
+
+def _needed(blocks: Sequence[Block]) -> float:
+    """The height below which a heading would stand alone."""
+    first = next((one for one in blocks if not isinstance(one, Heading)), None)
+    if not isinstance(first, Shown):
+        return START
+    return min(_size(first)[1] + START, HEIGHT - 1)
+
+
+def _size(block: Shown) -> tuple[float, float]:
+    """Width and height on paper."""
+    width, height = block.picture.width_mm * mm, block.picture.height_mm * mm
+    scale = min(1.0, WIDTH / width, TALLEST / height)
+    return width * scale, height * scale
 
 
 def _flowables(block: Block, styles: dict[str, ParagraphStyle]) -> list[Any]:
@@ -105,12 +131,10 @@ def _flowables(block: Block, styles: dict[str, ParagraphStyle]) -> list[Any]:
             items = [_paragraph(one, styles["plain"]) for one in block.items]
             return [ListFlowable(items, bulletType="bullet", start="•", bulletFontName="Report", leftIndent=11, bulletFontSize=8)]
         case Table():
-            return [_paragraph(block.caption, styles["caption"]), _grid(block, styles), Spacer(1, 6)]
+            return [CondPageBreak(START), _paragraph(block.caption, styles["caption"]), _grid(block, styles), Spacer(1, 6)]
         case Shown():
-            picture = block.picture
-            scale = min(1.0, WIDTH / (picture.width_mm * mm), TALLEST / (picture.height_mm * mm))
-            image = Image(io.BytesIO(picture.png), picture.width_mm * mm * scale, picture.height_mm * mm * scale, hAlign="LEFT")
-            return [KeepTogether([image, _paragraph(picture.words, styles["small"])])]
+            image = Image(io.BytesIO(block.picture.png), *_size(block), hAlign="LEFT")
+            return [KeepTogether([image, _paragraph(block.picture.words, styles["small"])])]
 
 
 def _paragraph(text: str, style: ParagraphStyle) -> Paragraph:
