@@ -9,12 +9,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, insert, update
 
+from ptx_node.db import report_review
 from ptx_node.db.cases import Period
 from ptx_node.db.session import begin_snapshot, begin_write
 from ptx_node.db.tables import ExaminationRow, FindingRow, Instance, Job, JobInput
 from ptx_node.domain.examination import Examined
 from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.domain.radiology_report import Examination, PatientIdentity
+from ptx_node.domain.truth import LabelValue
 from ptx_node.pipeline.patients import register_new
 from ptx_node.pipeline.reconcile import reconcile
 from ptx_node.pipeline.report_intake import Merge
@@ -145,6 +147,11 @@ class Hospital:
             **changes,
         }
         self.intake.take(arrival(str(self.messages)), [version(text, **about)])
+
+    def decide(self, value: str, report_id: int = 1) -> None:
+        """What a person says of a report."""
+        with begin_write(self.engine) as session:
+            report_review.decide(session, report_id, LabelValue(value), laterality=None, reviewer="reader", note="", now=moment())
 
     def merge(self, prior: str, surviving: str) -> None:
         """Two numbers are one patient."""

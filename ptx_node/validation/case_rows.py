@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ptx_node.domain.finding import Outcome
-from ptx_node.domain.pseudonym import age_told, patient_identity
+from ptx_node.domain.pseudonym import Pseudonyms, age_told, patient_identity
 from ptx_node.domain.reconciliation import TRUTHS, agreement_of
 from ptx_node.domain.truth import LabelValue
+from ptx_node.errors import ConfigurationError
 from ptx_node.validation.case_columns import QUASI_IDENTIFIERS
 from ptx_node.validation.case_table import number_told, text_told, yes_told
 from ptx_node.validation.small_cells import NOT_STATED, QuasiIdentifier, age_in_years
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from datetime import date
 
     from ptx_node.db.cases import Case
-    from ptx_node.domain.pseudonym import Pseudonyms
     from ptx_node.validation.exclusions import Exclusion
 
 NO_NUMBER = "study of nobody"
@@ -97,6 +97,20 @@ class Pseudonymous:
         return self.pseudonyms.words(words)
 
 
+def pseudonymous(secret: str | None, export: str = "", *, keep_weekdays: bool = False) -> Pseudonymous:
+    """Pseudonyms by the site's secret (`export.secret`) and the export's name.
+
+    Raises:
+        ConfigurationError: there is no secret, or it is too short; what to do is said.
+    """
+    if not secret:
+        raise ConfigurationError(
+            "export.secret is not set: without it nothing is exported under pseudonyms. Make one with `openssl rand -hex 32` and keep it "
+            'in PTX_EXPORT__SECRET or, as {"secret": "…"}, in the file ptx_export of the secrets folder'
+        )
+    return Pseudonymous(Pseudonyms(secret.encode("utf-8"), export, keep_weekdays=keep_weekdays))
+
+
 @dataclass(frozen=True, slots=True)
 class Identified:
     """What stays at the site: its own numbers, UIDs and dates."""
@@ -162,8 +176,12 @@ def told_of_person(case: Case, naming: Naming) -> dict[str, str]:
 
 def identifiers() -> tuple[QuasiIdentifier, ...]:
     """The quasi-identifiers with their steps: ages become bands of twenty years, the others are told or withheld."""
-    steps = {"age_band": (lambda band: TWO_DECADES(band if band.endswith("+") else band.partition("-")[0]),)}
+    steps = {"age_band": (_twenty_years,)}
     return tuple(QuasiIdentifier(name, steps.get(name, ())) for name in QUASI_IDENTIFIERS)
+
+
+def _twenty_years(decade: str) -> str:
+    return TWO_DECADES(decade if decade.endswith("+") else decade.partition("-")[0])
 
 
 def row_of(case: Case, naming: Naming, exclusion: Exclusion | None) -> dict[str, str]:

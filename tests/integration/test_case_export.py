@@ -10,12 +10,22 @@ from pathlib import Path
 
 import pytest
 from pyarrow import parquet
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert, select
 
+from ptx_node.db import case_counts
+from ptx_node.db.cases import Period
+from ptx_node.db.session import begin_snapshot, begin_write, open_engine
+from ptx_node.db.tables import Conflict, Instance, Table
+from ptx_node.domain.job import JobState
 from ptx_node.domain.radiology_report import Examination, ReportStatus
-from ptx_node.validation.case_columns import COLUMNS
-from ptx_node.validation.case_table import read_cases
-from tests.case_database import DAY, FIRST, SECOND, Hospital, identified
+from ptx_node.errors import UsageError
+from ptx_node.pipeline.enqueue import RouteOutcome
+from ptx_node.validation.case_columns import COLUMNS, EXCLUSIONS, OVER_TIME
+from ptx_node.validation.case_export import write_case_table
+from ptx_node.validation.case_table import read_cases, read_table
+from ptx_node.validation.exclusions import _PLACES, WORDS, Exclusion
+from tests.case_database import DAY, FIRST, PERIOD, SECOND, Hospital, identified, moment, pseudonymous
+from tests.conftest import PostgresServer
 
 
 @pytest.fixture
@@ -160,3 +170,219 @@ def test_several_reports_of_one_ct_the_one_that_names_a_pneumothorax_counts(hosp
     hospital.export(tmp_path / "out")
     (row,) = lines(tmp_path / "out" / "cases.csv")
     assert ("positive", "true_positive", "") == (row["label"], row["agreement"], row["exclusion"])
+
+
+def test_who_is_not_read_is_counted_by_why(hospital: Hospital, tmp_path: Path) -> None:
+    for outcome in ("no_rule", "not_eligible", "late_ignored", "own_result", "unreadable", "retrieved", "queued", "collected", None):
+        hospital.image(route_outcome=outcome, routed_at=None if outcome is None else moment())
+    for number in range(3):  # one series
+        hospital.image(route_outcome="no_rule", modality="CT", series_instance_uid="1.7.ct", sop_instance_uid=f"1.6.{number}")
+    for state in (JobState.QUEUED, JobState.RUNNING, JobState.QUARANTINED, JobState.NOT_ELIGIBLE, JobState.DONE):
+        hospital.job([hospital.image()], state=str(state), cause="decode_failed" if state is JobState.QUARANTINED else None)
+    hospital.image("SIM-COMM-x-01", route_outcome="not_eligible", issuer_of_patient_id="SIMULATED")
+    first, second = (hospital.image(study_instance_uid="1.9.study") for _ in range(2))
+    study = hospital.job([first, second], ineligible={second: "lateral_view"})
+    hospital.finding(study, first)
+    with begin_write(hospital.engine) as session:
+        kept = {"sop_instance_uid": "1.8.1", "path": "x", "size_bytes": 1, "sha256": "1" * 64, "stored_sha256": "0" * 64}
+        session.execute(insert(Conflict).values(**kept, source="x", calling_ae="x", received_at=moment()))
+    table = hospital.export(tmp_path / "out")
+    expected = {
+        "commissioning": 1,
+        "own_result": 1,
+        "fetched": 1,
+        "conflict": 1,
+        "no_rule": 2,
+        "refused_by_routing": 3,
+        "unreadable": 1,
+        "late_ignored": 1,
+        "waiting": 5,
+        "failed": 2,
+        "no_report_that_day": 1,
+    }
+    assert expected == exclusions(tmp_path / "out")
+    assert [18 + 1, 1, 1, 0, 0] == [step.count for step in table.flow.steps]
+    rows = lines(tmp_path / "out" / "exclusions.csv")
+    assert [one.name for one in EXCLUSIONS] == list(rows[0])
+    assert {("ct", "1"), ("radiograph", "1")} == {(row["kind"], row["count"]) for row in rows if row["reason"] == "no_rule"}
+    details = {(row["reason"], row["detail"]) for row in rows}
+    assert {("refused_by_routing", "lateral_view"), ("failed", "decode_failed")} <= details
+    read_table(tmp_path / "out" / "exclusions.csv", EXCLUSIONS)
+
+
+def test_a_finding_that_does_not_count_says_why(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.read("1", outcome="not_eligible", reason="below_minimum_age")
+    hospital.read("2", outcome="failed", reason="inference_failed")
+    hospital.read("SIM-COMM-y-01", image={"issuer_of_patient_id": "SIMULATED"})
+    hospital.read("3", image={"via": "retrieve"})
+    older = hospital.image("4")
+    jobs = [hospital.job([older], generation=number) for number in (1, 2)]
+    for job in jobs:
+        hospital.finding(job, older)
+    hospital.supersede(*jobs)
+    hospital.read("5", examination={"examined_on": None, "examined_at": None})
+    hospital.read("6", hour=13)
+    hospital.read("7", hour=6)
+    hospital.read("7", hour=7)
+    for hour in (8, 9):
+        hospital.read("8", hour=hour, examination={"examined_at": None})
+    hospital.read("9")
+    for number in "46789":
+        hospital.told("Left pneumothorax.", number)
+    table = hospital.export(tmp_path / "out", identified())
+    rows = {(row["patient"].partition("^")[0], row["case_id"]): row["exclusion"] for row in lines(tmp_path / "out" / "cases.csv")}
+    by_patient = {number: sorted(why for (one, _), why in rows.items() if one == number) for number, _ in rows}
+    expected = {
+        "1": ["not_eligible"],
+        "2": ["failed"],
+        "SIM-COMM-y-01": ["commissioning"],
+        "3": ["fetched"],
+        "5": ["no_examination_date"],
+        "6": ["no_radiograph_before"],
+        "7": ["", "not_nearest"],
+        "8": ["order_unknown", "order_unknown"],
+        "9": [""],
+    }
+    assert expected == {number: by_patient[number] for number in expected}
+    assert {"superseded": 1}.items() <= exclusions(tmp_path / "out").items()
+    assert 1 == table.simulated
+    assert [13, 13, 8, 3, 3] == [step.count for step in table.flow.steps]
+    codes = {row["detail"] for row in lines(tmp_path / "out" / "exclusions.csv") if row["reason"] in {"not_eligible", "failed"}}
+    assert {"below_minimum_age", "inference_failed"} == codes
+
+
+def test_an_uncertain_label_leaves_after_the_report(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.read()
+    hospital.told("Left pneumothorax.")
+    hospital.export(tmp_path / "before")
+    (report,) = (row["report"] for row in lines(tmp_path / "before" / "cases.csv"))
+    hospital.decide("uncertain")
+    table = hospital.export(tmp_path / "out")
+    (row,) = lines(tmp_path / "out" / "cases.csv")
+    assert ("uncertain", "", "undecided", "label_undecided", "person") == (
+        row["label"],
+        row["truth"],
+        row["agreement"],
+        row["exclusion"],
+        row["label_rule"],
+    )
+    assert ("", "", report) == (row["span_sha256"], row["drain"], row["report"])
+    assert [1, 1, 1, 1, 0] == [step.count for step in table.flow.steps]
+
+
+def test_reports_that_count_for_no_image_are_named_too(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.read()
+    hospital.told("Left pneumothorax.", "77")
+    hospital.told("Left pneumothorax.", status=ReportStatus.PRELIMINARY)
+    hospital.told("Left pneumothorax.", day=date(2026, 2, 28))
+    hospital.export(tmp_path / "out")
+    reports = {row["reason"]: row["count"] for row in lines(tmp_path / "out" / "exclusions.csv") if row["step"] == "reports"}
+    assert {"patient_unknown": "1", "preliminary": "1"} == reports
+
+
+def test_the_period_is_of_local_days_of_examination(hospital: Hospital, tmp_path: Path) -> None:
+    for day, hour in ((date(2026, 2, 28), 23.9), (date(2026, 3, 1), 0), (date(2026, 3, 31), 23.5), (date(2026, 4, 1), 0.1)):
+        hospital.read(str(day), day=day, hour=hour)
+        hospital.image(str(day), day=day, hour=hour - 0.1, route_outcome="no_rule")
+        hospital.read(str(day), day=day, hour=hour - 0.1, outcome="failed")
+    table = hospital.export(tmp_path / "out", identified())
+    assert ["2026-03-01", "2026-03-31"] == sorted(row["examined_on"] for row in lines(tmp_path / "out" / "cases.csv") if row["examined_on"])
+    assert {"no_rule": 2, "failed": 2, "no_report_that_day": 2} == exclusions(tmp_path / "out")
+    assert 6 == table.flow.steps[0].count
+    with pytest.raises(UsageError, match="before it begins"):
+        Period(PERIOD.until, PERIOD.since, PERIOD.zone)
+
+
+def test_hostile_headers_and_great_ages_become_plain_cells(hospital: Hospital, tmp_path: Path) -> None:
+    makers = ("=cmd|' /C calc'!A0", 'a "b",\n<script>alert(1)</script>', "\u202eevil", "x" * 500, "+1", "Maker")
+    for number, maker in enumerate(makers):
+        about = {"manufacturer": maker, "patient_age_years": 101.5, "patient_sex": "f\n", "view_position": "@PA"}
+        hospital.read(str(number), examination=about)
+    hospital.export(tmp_path / "out")
+    rows = lines(tmp_path / "out" / "cases.csv")
+    expected = {"'=cmd|' /C calc'!A0", 'a "b", <script>alert(1)</script>', "evil", "x" * 64, "'+1", "Maker"}
+    assert expected == {row["manufacturer"] for row in rows}
+    assert {("90+", "F", "'@PA")} == {(row["age_band"], row["sex"], row["view"]) for row in rows}
+    assert expected == set(parquet.read_table(tmp_path / "out" / "cases.parquet")["manufacturer"].to_pylist())
+    assert 7 == (tmp_path / "out" / "cases.csv").read_text(encoding="utf-8").count("\n")
+
+
+def test_who_stands_out_is_made_coarser_or_withheld(hospital: Hospital, tmp_path: Path) -> None:
+    for number in range(12):
+        hospital.read(str(number), examination={"patient_age_years": 95.0 if number == 0 else 64.0})
+    table = hospital.export(tmp_path / "out", smallest_cell=3)
+    assert table.plan is not None
+    assert table.plan.steps
+    cells = Counter(tuple(row[name] for name in table.plan.columns) for row in lines(tmp_path / "out" / "cases.csv"))
+    assert 3 <= min(cells.values())
+    assert None is hospital.export(tmp_path / "named", identified(), smallest_cell=3).plan
+    assert {"60-69": 11, "90+": 1} == Counter(row["age_band"] for row in lines(tmp_path / "named" / "cases.csv"))
+
+
+def test_the_course_is_in_true_order_without_names(hospital: Hospital, tmp_path: Path) -> None:
+    days = [date(2026, 3, 20), date(2026, 3, 3), date(2026, 3, 11)]
+    for number, day in enumerate(days, 1):
+        hospital.read(str(number), day=day, outcome="negative" if number == 2 else "positive")
+        hospital.told("Left pneumothorax." if number < 3 else "No pneumothorax.", str(number), day=day)
+    hospital.export(tmp_path / "out", smallest_cell=3)
+    rows = lines(tmp_path / "out" / "over_time.csv")
+    assert [one.name for one in OVER_TIME] == list(rows[0])
+    assert [("1", "0", "1"), ("2", "1", "0"), ("3", "1", "1")] == [(row["position"], row["called"], row["truth"]) for row in rows]
+    assert {"2026-03"} == {row["period"] for row in rows}
+    assert [1, 2, 3] == read_table(tmp_path / "out" / "over_time.csv", OVER_TIME)["position"].tolist()
+
+
+def test_the_same_snapshot_gives_the_same_bytes_on_both_databases(postgres: PostgresServer, tmp_path: Path) -> None:
+    digests = set()
+    for name, url in (("sqlite", f"sqlite:///{tmp_path / 'ptx.db'}"), ("postgresql", postgres.new_database("case_export"))):
+        engine = open_engine(url)
+        Table.metadata.create_all(engine)
+        hospital = Hospital(engine, tmp_path / name)
+        for number in range(9):
+            patient = str(number % 4)
+            hospital.read(patient, day=DAY + timedelta(days=number), outcome="positive" if number % 2 else "negative", area_mm2=1 / 3)
+            hospital.told(("Left pneumothorax.", "No pneumothorax.", "Heart.")[number % 3], patient, day=DAY + timedelta(days=number))
+        hospital.merge("1", "2")
+        hospital.image(route_outcome="no_rule")
+        for turn in range(2):
+            folder = tmp_path / name / str(turn)
+            hospital.export(folder, smallest_cell=2)
+            digests.add(tuple(hashlib.sha256(one.read_bytes()).hexdigest() for one in sorted(folder.iterdir())))
+        engine.dispose()
+    assert 1 == len(digests)
+    assert 4 == len(next(iter(digests)))
+
+
+def test_what_comes_during_an_export_is_not_in_it(hospital: Hospital, tmp_path: Path) -> None:
+    hospital.read("1")
+    (tmp_path / "out").mkdir()
+    with begin_snapshot(hospital.engine) as session:
+        session.scalar(select(Instance.id))
+        hospital.read("2")
+        hospital.image("3", route_outcome="no_rule")
+        table = write_case_table(session, tmp_path / "out", PERIOD, pseudonymous())
+    assert (1, 1) == (table.rows, table.flow.steps[0].count)
+
+
+def test_an_empty_period_has_empty_files_and_a_chart_of_nobody(hospital: Hospital, tmp_path: Path) -> None:
+    table = hospital.export(tmp_path / "out")
+    assert (0, ()) == (table.rows, table.models)
+    assert [0] * 5 == [step.count for step in table.flow.steps]
+    assert 0 == read_cases(tmp_path / "out" / "cases.csv")["truth"].size
+    with pytest.raises(UsageError, match="File exists"):
+        hospital.export(tmp_path / "out")
+
+
+def test_pages_join_without_a_seam(hospital: Hospital, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(7):
+        hospital.read(str(number), outcome="negative")
+        hospital.told("No pneumothorax.", str(number))
+    whole = hospital.export(tmp_path / "whole")
+    monkeypatch.setattr("ptx_node.validation.case_export.PAGE", 3)
+    assert whole == hospital.export(tmp_path / "pages")
+    assert (tmp_path / "whole" / "cases.csv").read_bytes() == (tmp_path / "pages" / "cases.csv").read_bytes()
+
+
+def test_every_place_where_an_image_stops_has_words() -> None:
+    assert set(Exclusion) == set(WORDS)
+    assert {*map(str, RouteOutcome), *map(str, JobState), case_counts.UNROUTED, case_counts.CONFLICT} == set(map(str, _PLACES))
