@@ -12,6 +12,7 @@ import typer.exceptions
 from ptx_node import __version__
 from ptx_node.cli import (
     audit,
+    cohort,
     commission,
     database,
     demo,
@@ -58,6 +59,7 @@ app.add_typer(rules.app, name="rules", help="Check the routing rules, or explain
 report_import.register(reports.app)
 report_review.register(reports.app)
 app.add_typer(reports.app, name="reports", help="Radiology reports: what they say of a pneumothorax.")
+app.add_typer(cohort.app, name="cohort", help="Retrospective cohorts: a test set of the site's own patients.")
 app.add_typer(database.app, name="db", help="The database's schema.")
 app.add_typer(audit.app, name="audit", help="The audit trail: verify its chain of hashes, list its events.")
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ptx_node.db.tables import Collection, CollectionInstance, ExaminationRow, FindingRow, Instance, Job, JobInput, Result
 from ptx_node.domain.job import JobState
+from ptx_node.domain.study import Via
 
 if TYPE_CHECKING:
     from collections.abc import Collection as Values
@@ -56,6 +57,13 @@ def lock_unrouted(session: Session, instance_ids: Values[int]) -> set[int]:
     """Those of the instances that are still unrouted and that no other process is routing at this moment; locked."""
     wanted = select(Instance.id).where(Instance.id.in_(instance_ids), Instance.routed_at.is_(None)).order_by(Instance.id)
     return set(session.scalars(wanted.with_for_update(skip_locked=True)))
+
+
+def lock_unrouted_retrieved(session: Session, study_instance_uids: Values[str]) -> list[int]:
+    """Unrouted instances of these studies that were fetched from an archive, and that no other process is routing; locked."""
+    table = Instance
+    mine = and_(table.study_instance_uid.in_(study_instance_uids), table.via == Via.RETRIEVE, table.routed_at.is_(None))
+    return list(session.scalars(select(table.id).where(mine).order_by(table.id).with_for_update(skip_locked=True)))
 
 
 def own_results(session: Session, sop_instance_uids: Values[str]) -> set[str]:

@@ -53,9 +53,11 @@ class Claim:
     inputs: tuple[Input, ...]
 
 
-def claim(session: Session, *, owner: str, limit: int, lease_s: float, now: datetime) -> list[Claim]:
-    """Take up to `limit` waiting jobs, first by rank (priority with ageing); their attempts count one more."""
+def claim(session: Session, *, owner: str, limit: int, lease_s: float, now: datetime, rule: str | None = None) -> list[Claim]:
+    """Take up to `limit` waiting jobs, first by rank (priority with ageing); their attempts count one more. `rule`: of this one only."""
     due = and_(Job.state == JobState.QUEUED, or_(Job.not_before_at.is_(None), Job.not_before_at <= now))
+    if rule is not None:
+        due = and_(due, Job.rule == rule)
     jobs = session.scalars(select(Job).where(due).order_by(Job.rank_at, Job.id).limit(limit).with_for_update(skip_locked=True)).all()
     for job in jobs:
         job.state = JobState.RUNNING

@@ -658,6 +658,80 @@ class UnmatchedRow(Table):
     superseded_at: Mapped[datetime | None]
 
 
+class Cohort(Table):
+    """A retrospective cohort as it was asked for. See `ptx_node.domain.cohort`.
+
+    `settings_sha256` and `asked_by` are of the moment at which it was begun, as is everything about the model.
+    """
+
+    __tablename__ = "cohorts"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    name: Mapped[str] = mapped_column(Text, unique=True)
+    since: Mapped[date]
+    until: Mapped[date]
+    choice: Mapped[str] = mapped_column(Text)
+    wanted: Mapped[int | None] = mapped_column(Integer)
+    seed: Mapped[int] = mapped_column(BigInteger)
+    archive: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    model_version: Mapped[str] = mapped_column(Text)
+    weights_sha256: Mapped[str] = mapped_column(String(64))
+    device_uid: Mapped[str] = mapped_column(Text)
+    threshold: Mapped[float]
+    interval_s: Mapped[float | None]
+    after_too: Mapped[bool]
+    settings_sha256: Mapped[str] = mapped_column(String(64))
+    asked_by: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+
+class CohortMember(Table):
+    """A radiology report of a cohort's period: who is looked for, in which order, and what became of it.
+
+    Group (`positive`), label, person and `turn` are those of the moment at which the cohort was begun and never change. `exclusion` is of
+    the closed list of `ptx_node.domain.cohort`, `code` the coded reason below it, where there is one. A patient is worked on, and
+    counted, once.
+    """
+
+    __tablename__ = "cohort_members"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    cohort_id: Mapped[int] = mapped_column(Id, ForeignKey("cohorts.id"))
+    report_id: Mapped[int] = mapped_column(Id, ForeignKey("radiology_reports.id"), index=True)
+    label_id: Mapped[int | None] = mapped_column(Id, ForeignKey("report_labels.id"))
+    label: Mapped[str | None] = mapped_column(Text)
+    positive: Mapped[bool | None]
+    person_id: Mapped[int | None] = mapped_column(Id, ForeignKey("people.id"))
+    examined_on: Mapped[date]
+    turn: Mapped[int | None] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(Text)
+    exclusion: Mapped[str | None] = mapped_column(Text)
+    code: Mapped[str | None] = mapped_column(Text)
+    detail: Mapped[str | None] = mapped_column(Text)
+    study_instance_uids: Mapped[list[Any]]
+    instance_id: Mapped[int | None] = mapped_column(Id, ForeignKey("instances.id"))
+    interval_s: Mapped[float | None]
+    job_id: Mapped[int | None] = mapped_column(Id, ForeignKey("jobs.id"))
+    finding_id: Mapped[int | None] = mapped_column(Id, ForeignKey("findings.id"), index=True)
+    changed_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("cohort_id", "report_id"), Index("ix_cohort_members_state", "cohort_id", "state"))
+
+
+_IN_WORK = text("state IN ('fetching', 'reading', 'counted')")
+Index(
+    "uq_cohort_members_patient",
+    CohortMember.cohort_id,
+    CohortMember.person_id,
+    unique=True,
+    sqlite_where=_IN_WORK,
+    postgresql_where=_IN_WORK,
+)
+
+
 class Heartbeat(Table):
     """A process of the node that says it lives. Silence is how a lost worker is noticed."""
 

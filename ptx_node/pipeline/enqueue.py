@@ -56,6 +56,8 @@ class RouteOutcome(StrEnum):
 REFUSED = (RouteOutcome.NOT_ELIGIBLE, RouteOutcome.LATE_IGNORED, RouteOutcome.UNREADABLE, RouteOutcome.NO_RULE)
 """No model reads the instance, and none will: an event of the audit trail."""
 
+FETCHED = "fetched from an archive, for no rule to read"
+
 
 class Store(Protocol):
     """Where stored instances lie."""
@@ -119,7 +121,7 @@ def enqueue_new(
     planned, unread = [], 0
     for instance in instances:
         if instance.via == Via.RETRIEVE:
-            planned.append(_Planned(instance, outcome=RouteOutcome.RETRIEVED, detail="fetched from an archive, for no rule to read"))
+            planned.append(_Planned(instance, outcome=RouteOutcome.RETRIEVED, detail=FETCHED))
             continue
         if instance.sop_instance_uid in own:
             planned.append(_Planned(instance, outcome=RouteOutcome.OWN_RESULT, detail="this node wrote it"))
@@ -136,6 +138,21 @@ def enqueue_new(
     if outcome.routed:
         log.info("instances routed", routed=outcome.routed, jobs=outcome.jobs)
     return EnqueueOutcome(outcome.routed, outcome.jobs, more=len(instances) == limit and bool(planned))
+
+
+def pass_by(engine: Engine, study_instance_uids: Values[str]) -> int:
+    """Give what was fetched of these studies from an archive its outcome, which no rule has a part in; how many instances.
+
+    Raises:
+        DatabaseUnavailableError: nothing was written; call again.
+    """
+    with begin_write(engine) as session:
+        ours = collections.lock_unrouted_retrieved(session, study_instance_uids)
+        if not ours:
+            return 0
+        routed = {"routed_at": current_time(), "route_outcome": RouteOutcome.RETRIEVED, "route_detail": FETCHED}
+        collections.mark_routed(session, [{"id": number, **routed} for number in ours])
+    return len(ours)
 
 
 def _plan(instance: Instance, path: Path, policy: Policy, keywords: Values[str]) -> _Planned:

@@ -131,6 +131,7 @@ class Inference:
     Args:
         predictor: gives the loaded model of a name; raises ModelError when the site does not have it.
         to_path: turns a stored relative path into a file.
+        rule: whose jobs to work on; None: everybody's.
     """
 
     engine: Engine
@@ -143,6 +144,7 @@ class Inference:
     lease_s: float
     retry_delay_s: float
     pool: ThreadPoolExecutor
+    rule: str | None = None
 
     def run(self, *, until: Callable[[], bool] = lambda: False) -> int:
         """Work through the waiting jobs, stopping early when `until()`; the number of jobs that were finished.
@@ -163,7 +165,7 @@ class Inference:
 
     def _claim_and_decode(self) -> Claimed:
         with begin_write(self.engine) as session:
-            claims = jobs.claim(session, owner=self.owner, limit=self.batch_size, lease_s=self.lease_s, now=now())
+            claims = jobs.claim(session, owner=self.owner, limit=self.batch_size, lease_s=self.lease_s, now=now(), rule=self.rule)
         units = [unit for claim in claims for unit in self._units(claim)]
         return Claimed(tuple(claims), tuple((unit, self.pool.submit(self._decode, unit)) for unit in units))
 

@@ -27,7 +27,7 @@ from ptx_node.wiring.models import bundle_folder, bundle_folders
 from ptx_node.wiring.node import open_database, open_store, settings_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from ptx_node.worker.doorbell import Doorbell
 
 log = get(__name__)
+
+OFFLINE_LEASE_S = 60.0
+"""A command that died is believed alive no longer; whoever gives it again waits so long at most."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Writer:
     settings: Settings
     settings_sha256: str
     policies: Mapping[str, DestinationPolicy]
-    bell: Doorbell
+    ring: Callable[[str, str], None]
 
     def __call__(self, claim: Claim, finding: Finding, paths: Sequence[Path], picture: Radiograph | Volume | None, trace: Trace) -> None:
         """Write what the rule's destinations may get of this finding."""
@@ -121,7 +124,7 @@ class Writer:
             examination=examination_of(sources, ZoneInfo(node.time_zone)) if sources else None,
         )
         for one in destinations:
-            self.bell.ring("ptx.deliver", one.name)
+            self.ring("ptx.deliver", one.name)
 
     @staticmethod
     def _wanted(claim: Claim, finding: Finding) -> bool:
@@ -153,12 +156,33 @@ def build_inference(settings: Settings, pool: ThreadPoolExecutor, bell: Doorbell
         owner=heartbeats.process_name("infer"),
         predictor=predictors.get,
         decoder=FileDecoder(),
-        answer=Writer(engine, store, settings, settings_sha256(settings), result_policies(settings), bell),
+        answer=Writer(engine, store, settings, settings_sha256(settings), result_policies(settings), bell.ring),
         to_path=store.path,
         batch_size=settings.worker.batch_size,
         lease_s=settings.worker.lease_s,
         retry_delay_s=settings.worker.retry_delay_s,
         pool=pool,
+    )
+
+
+def build_offline(settings: Settings, engine: Engine, pool: ThreadPoolExecutor, *, rule: str) -> Inference:
+    """For the jobs of one rule, in a process that is no worker: the same reading, and no destination at all.
+
+    A model is loaded when the first job needs it.
+    """
+    store = open_store(settings)
+    return Inference(
+        engine=engine,
+        owner=heartbeats.process_name("offline"),
+        predictor=Predictors(settings).get,
+        decoder=FileDecoder(),
+        answer=Writer(engine, store, settings, settings_sha256(settings), {}, lambda _task, _name: None),
+        to_path=store.path,
+        batch_size=settings.worker.batch_size,
+        lease_s=min(settings.worker.lease_s, OFFLINE_LEASE_S),
+        retry_delay_s=settings.worker.retry_delay_s,
+        pool=pool,
+        rule=rule,
     )
 
 

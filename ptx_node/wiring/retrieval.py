@@ -38,6 +38,7 @@ MOST_STUDIES = 10_000
 """So many studies may be asked for at once; who wants more asks for shorter periods."""
 
 TURN_S = 5.0
+STOPPED = "stopped"
 
 
 def find_archive(settings: Settings, name: str | None) -> ArchiveSettings:
@@ -114,6 +115,23 @@ class Left:
     opens_at: datetime | None = None
 
 
+def work_off(retriever: Retriever, pace: Pace, *, stop: threading.Event, told: Callable[[Step], None]) -> Left:
+    """Have a retriever work until its studies are settled, the window is closed, the archive is away, or `stop`; `told` after each."""
+    while not stop.is_set():
+        step = retriever.step()
+        if step.blocked:
+            return Left(blocked=step.blocked)
+        if step.retrieval_id is not None:
+            told(step)
+        elif step.wait_until is None:
+            return Left()
+        elif pace.hours and not pace.hours.is_open(now()):
+            return Left(opens_at=step.wait_until)
+        else:
+            stop.wait(min(TURN_S, max(0.0, (step.wait_until - now()).total_seconds())))
+    return Left(blocked=STOPPED)
+
+
 class Pull:
     """One question by hand: look, note what is wanted, fetch it.
 
@@ -173,20 +191,7 @@ class Pull:
             seen: called after each instance that comes on our own connection.
         """
         intake = make_intake(self._engine, self._settings)
-        retriever = Retriever(self._engine, intake, self._archive, self._pace, only=ids, seen=seen)
-        while not stop.is_set():
-            step = retriever.step()
-            if step.blocked:
-                return Left(blocked=step.blocked)
-            if step.retrieval_id is not None:
-                told(step)
-            elif step.wait_until is None:
-                return Left()
-            elif self._pace.hours and not self._pace.hours.is_open(now()):
-                return Left(opens_at=step.wait_until)
-            else:
-                stop.wait(min(TURN_S, max(0.0, (step.wait_until - now()).total_seconds())))
-        return Left(blocked="stopped")
+        return work_off(Retriever(self._engine, intake, self._archive, self._pace, only=ids, seen=seen), self._pace, stop=stop, told=told)
 
     def rows(self, ids: Collection[int]) -> list[Retrieval]:
         """What became of them."""
