@@ -4,9 +4,9 @@
 and its own path as `id`, by which a report cites it. docs/export.md describes the tree, docs/statistics.md the methods.
 """
 
+from ptx_node.validation.case_columns import OVER_TIME
 from ptx_node.validation.metrics.analysis import Analysis
 from ptx_node.validation.metrics.compute import USED, compute
-from ptx_node.validation.metrics.time import OVER_TIME
 from ptx_node.validation.metrics.tree import at, canonical
 
 __all__ = ["OVER_TIME", "USED", "Analysis", "at", "canonical", "compute"]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from ptx_node.errors import UsageError
 from ptx_node.validation.statistics import CONFIDENCE, Chance
 from ptx_node.validation.statistics.estimate import normal_quantile
 from ptx_node.validation.statistics.subgroups import SMALLEST_CELL
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 STRATA = frozenset({"source", "view", "sex", "age_band", "device", "manufacturer"})
 SWEEP = (0.01, 0.02, *(step / 20 for step in range(1, 20)), 0.98, 0.99)
@@ -77,12 +74,14 @@ class Analysis:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
+    def from_json(cls, content: Any) -> Self:
         """From what `to_json` gave.
 
         Raises:
             UsageError: other settings than these, or of another kind.
         """
+        if not isinstance(content, dict):
+            raise UsageError(f"the analysis in metrics.json is {str(content)[:40]!r}, no settings")
         names = {field.name for field in fields(cls)}
         if set(content) != names:
             wrong = sorted(set(content) ^ names)

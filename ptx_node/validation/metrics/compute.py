@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptx_node.validation.case_columns import KEY
 from ptx_node.validation.metrics.groups import OF_ALL, OF_POSITIVES, subgroups
 from ptx_node.validation.metrics.sections import answers, benefit, discrimination, probabilities, thresholds
 from ptx_node.validation.metrics.selection import OfModel, models_in
@@ -40,13 +41,14 @@ def compute(cases: Mapping[str, NDArray[Any]], over_time: Mapping[str, NDArray[A
         over_time: columns of the same cases in their true order, without identifiers.
         analysis: what is asked for; it is stored with the figures.
     """
+    cases, over_time = _sorted(cases, KEY), _sorted(over_time, ("position", "model"))  # sums of floats depend on their order
     models = models_in(cases)
     names = {f"m{place}": one for place, one in enumerate(models, 1)}
     return {
         "format": FORMAT,
         "analysis": analysis.to_json(),
         "libraries": libraries(),
-        "made_of": {"cases": _digest(cases, USED, ("case_id", "model")), "over_time": _digest(over_time, over_time, ("position", "model"))},
+        "made_of": {"cases": _digest(cases, USED), "over_time": _digest(over_time, over_time)},
         "models": {key: with_identifiers(_of_model(one, over_time, analysis), key) for key, one in names.items()},
         "comparisons": with_identifiers({"pairs": _comparisons(list(names.items()), analysis)}, "comparisons")["pairs"],
     }
@@ -57,16 +59,20 @@ def libraries() -> dict[str, str]:
     return {"python": platform.python_version(), "numpy": version("numpy"), "scipy": version("scipy")}
 
 
-def _digest(columns: Mapping[str, NDArray[Any]], names: Iterable[str], key: tuple[str, str]) -> Tree:
-    """Rows, and SHA-256 of the columns that figures are made of: a case may change without any figure showing it."""
+def _sorted(columns: Mapping[str, NDArray[Any]], key: tuple[str, str]) -> dict[str, NDArray[Any]]:
     order = np.lexsort([columns[name] for name in reversed(key)])
+    return {name: values[order] for name, values in columns.items()}
+
+
+def _digest(columns: Mapping[str, NDArray[Any]], names: Iterable[str]) -> Tree:
+    """Rows, and SHA-256 of the columns that figures are made of: a case may change without any figure showing it."""
     found = sha256()
     for name in sorted(names):
-        values = columns[name][order]
+        values = columns[name]
         numbers = values.dtype.kind == "f"
         text = values.astype("<f8").tobytes() if numbers else "\0".join(values.tolist()).encode("utf-8", "surrogateescape")
         found.update(f"{name}\0{len(text)}\0".encode() + text)
-    return {"rows": int(order.size), "sha256": found.hexdigest()}
+    return {"rows": int(columns["model"].size), "sha256": found.hexdigest()}
 
 
 def _of_model(model: OfModel, over_time: Mapping[str, NDArray[Any]], analysis: Analysis) -> Tree:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ptx_node.validation.case_columns import Column, Type
 from ptx_node.validation.metrics.tree import Tree, count, estimate, table_of
 from ptx_node.validation.statistics import Watch, cusum, groups_of, limit_for, release, wilson
 
@@ -18,14 +17,6 @@ if TYPE_CHECKING:
 
     from ptx_node.validation.metrics.analysis import Analysis
 
-OVER_TIME = (
-    Column("position", Type.WHOLE, "place among the cases of all models, in the true order of time"),
-    Column("model", Type.TEXT, "as in the case table"),
-    Column("called", Type.YES_NO, "the node said positive"),
-    Column("truth", Type.YES_NO, "pneumothorax by the truth"),
-    Column("period", Type.TEXT, "true and coarse, such as a month; empty where it would tell too much"),
-)
-"""The columns of `over_time.csv`: the cases that count, without any identifier, since the days in the case table are moved."""
 COURSE_POINTS = 400
 METHOD = "Bernoulli log-likelihood CUSUM"
 NO_EVENTS = "none of these cases is such an event, or all are: there is no rate to watch"
@@ -38,7 +29,7 @@ def over_time(columns: Mapping[str, NDArray[Any]], name: str, analysis: Analysis
     """Watches over wrong answers, misses and false alarms, and the rates of each period.
 
     Args:
-        columns: `position`, `model`, `called`, `truth` (1 or 0) and `period` of the cases that count.
+        columns: of `over_time.csv`.
         name: of the model.
         analysis: seed, confidence, smallest cell, and what is watched for.
     """
