@@ -14,12 +14,11 @@ from ptx_node.db.cases import Period
 from ptx_node.db.session import begin_snapshot, begin_write
 from ptx_node.domain.audit import START
 from ptx_node.domain.audit_events import export as export_event
-from ptx_node.domain.pseudonym import Pseudonyms
-from ptx_node.errors import ConfigurationError, PermanentError, UsageError
+from ptx_node.errors import PermanentError, UsageError
 from ptx_node.model.metadata import WEIGHTS
 from ptx_node.validation import audit_segment, figures, model_cards, package, package_scan, report
 from ptx_node.validation.case_export import CASES_CSV, OVER_TIME_CSV, write_case_table
-from ptx_node.validation.case_rows import Identified, Pseudonymous
+from ptx_node.validation.case_rows import Identified, Pseudonymous, pseudonymous
 from ptx_node.validation.case_table import read_cases, read_table
 from ptx_node.validation.configuration import rules_told, settings_told
 from ptx_node.validation.leak_needles import Identifier, Kind
@@ -138,11 +137,8 @@ def _naming(settings: Settings, request: Request) -> Pseudonymous | Identified:
     if request.identified:
         return Identified()
     secret = settings.export.secret
-    if secret is None:
-        raise ConfigurationError(
-            "no secret for the pseudonyms: put `openssl rand -hex 32` into the secrets folder as export__secret, or into PTX_EXPORT__SECRET"
-        )
-    return Pseudonymous(Pseudonyms(secret.get_secret_value().encode(), request.name, keep_weekdays=settings.export.keep_weekdays))
+    key = secret.get_secret_value() if secret else None
+    return pseudonymous(key, request.name, keep_weekdays=settings.export.keep_weekdays)
 
 
 @dataclass(frozen=True, slots=True)
