@@ -6,11 +6,12 @@ FROM python:3.11-slim-bookworm AS build
 ARG TORCH_INDEX=""
 WORKDIR /opt/ptx-node
 RUN python -m venv .venv
-COPY deploy/requirements/base.txt deploy/requirements/worker.txt deploy/requirements/
+COPY deploy/requirements/base.txt deploy/requirements/worker.txt deploy/requirements/export.txt deploy/requirements/
 COPY deploy/install-torch.sh deploy/
 # torch first and exactly, so that the layer of gigabytes is built again for a new torch only.
 RUN PIP_NO_CACHE_DIR=1 sh deploy/install-torch.sh .venv/bin/python "$(grep '^torch==' deploy/requirements/worker.txt)"
-RUN .venv/bin/pip install --no-cache-dir --no-compile -r deploy/requirements/base.txt -r deploy/requirements/worker.txt
+RUN .venv/bin/pip install --no-cache-dir --no-compile -r deploy/requirements/base.txt -r deploy/requirements/worker.txt \
+      -r deploy/requirements/export.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY ptx_node ptx_node
 COPY alembic alembic
