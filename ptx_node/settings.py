@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ptx_node.errors import ConfigurationError
@@ -44,6 +44,14 @@ class TlsFiles(Group):
     certificate: Path | None = None
     private_key: Path | None = None
     trusted: Path | None = Field(default=None, description="CA file; on a server it makes client certificates mandatory")
+
+
+class TlsSettings(Group):
+    """One certificate for every port of the node: a door whose own `tls` names another one keeps that."""
+
+    certificate: Path | None = None
+    private_key: Path | None = None
+    plain: tuple[Literal["dicom", "stow", "hl7", "fhir", "dashboard"], ...] = Field(default=(), description="doors that stay without TLS")
 
 
 class NodeSettings(Group):
@@ -186,6 +194,45 @@ class FhirSettings(Group):
     tls: TlsFiles = TlsFiles()
 
 
+RoleName = Literal["viewer", "operator", "reviewer", "auditor", "administrator"]
+
+
+class OidcSettings(Group):
+    """Sign-in at an OpenID provider (code flow with PKCE); off without an issuer. The secret comes from the secrets folder."""
+
+    issuer: str = Field(default="", pattern=r"^(https?://[^/\s?#]+[^\s?#]*)?$")
+    client_id: str = ""
+    client_secret: SecretStr | None = None
+    scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "preferred_username"
+    roles_claim: str = Field(default="roles", description="dots lead into objects: realm_access.roles")
+    roles: dict[str, RoleName] = Field(default_factory=dict, description="value of the claim -> role; who has none does not come in")
+    label: str = Field(default="Sign in with the hospital's account", max_length=80, description="on the button")
+
+
+class ProxySettings(Group):
+    """A proxy in front of the dashboard, whose word on addresses counts, and on people where `user_header` is set."""
+
+    addresses: tuple[str, ...] = Field(default=(), description="of the proxy; anybody else's headers are ignored")
+    user_header: str = Field(default="", description="such as X-Remote-User; empty: the proxy vouches for nobody")
+    roles_header: str = Field(default="", description="such as X-Remote-Groups; values parted by commas")
+    roles: dict[str, RoleName] = Field(default_factory=dict, description="value of the header -> role")
+
+
+class DashboardSettings(Group):
+    """The dashboard. There is no default password: the first administrator comes by a one-time link."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Port = 8044
+    base_url: str = Field(default="", pattern=r"^(https?://[^/\s?#]+)?$", description="as people reach it; empty: host and port")
+    idle_minutes: float = Field(default=30.0, gt=0, description="a session ends after so long without a person's doing")
+    session_hours: float = Field(default=12.0, gt=0, description="a session ends after so long in any case")
+    tls: TlsFiles = TlsFiles()
+    oidc: OidcSettings = OidcSettings()
+    proxy: ProxySettings = ProxySettings()
+
+
 class PatientSettings(Group):
     """How other systems' names of those who give out patient numbers become the site's."""
 
@@ -321,6 +368,8 @@ class Settings(BaseSettings):
     stow: StowSettings = StowSettings()
     hl7: Hl7Settings = Hl7Settings()
     fhir: FhirSettings = FhirSettings()
+    dashboard: DashboardSettings = DashboardSettings()
+    tls: TlsSettings = TlsSettings()
     patients: PatientSettings = PatientSettings()
     export: ExportSettings = ExportSettings()
     worker: WorkerSettings = WorkerSettings()
@@ -341,6 +390,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment and secrets beat the file, whose content arrives as init arguments."""
         return env_settings, file_secret_settings, init_settings
+
+    @model_validator(mode="after")
+    def _one_certificate_for_every_door(self) -> Self:
+        """Doors without a certificate of their own get the node's; what clients must show stays the door's."""
+        for name in ("dicom", "stow", "hl7", "fhir", "dashboard"):
+            door = getattr(self, name)
+            if self.tls.certificate and name not in self.tls.plain and door.tls.certificate is None:
+                files = door.tls.model_copy(update={"certificate": self.tls.certificate, "private_key": self.tls.private_key})
+                # the settings are frozen for everybody else; here they are still being made
+                object.__setattr__(self, name, door.model_copy(update={"tls": files}))
+            elif door.tls.trusted and door.tls.certificate is None:
+                raise ValueError(f"{name}.tls.trusted asks clients for certificates, but without {name}.tls.certificate there is no TLS")
+        return self
 
     @property
     def home(self) -> Path:

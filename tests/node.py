@@ -244,6 +244,7 @@ class Node:
             "node": {"home": "home"},
             "store": {"watermark_bytes": 1_000_000},
             "dicom": {"port": self.port, "processes": 2, "peers": [{"ae_title": name} for name in ("MODALITY", "PACS", "DCMSEND")]},
+            "dashboard": {"enabled": False},  # its port is not among those chosen above; tests/integration/test_dashboard*.py open it
             "stow": {"enabled": True, "port": self.stow_port, "bearer_tokens": [TOKEN]},
             "worker": {
                 "lease_s": 5.0,

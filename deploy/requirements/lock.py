@@ -1,7 +1,7 @@
 # noqa: INP001 - a script, not a module of a package
 """Write the pinned requirement files from what is installed here: the closure of each group of pyproject.toml.
 
-base.txt is what a receiver needs, worker.txt what inference and the embedded broker add, export.txt what the auditors' export adds,
+base.txt is what a receiver and the dashboard need, worker.txt what inference and the embedded broker add, export.txt what the auditors' export adds,
 training.txt what training adds, dev.txt what lint and tests add.
 Upgrade by hand (`pip install --upgrade NAME`), run the tests, then run this: `make lock`.
 """
@@ -51,7 +51,7 @@ def main() -> None:
     project = tomllib.loads((HERE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     groups = {
-        "base": [*project["dependencies"], *BUILD],
+        "base": [*project["dependencies"], *extras["dashboard"], *BUILD],
         "worker": [*extras["worker"], *extras["embedded"]],
         "export": extras["export"],
         "training": extras["training"],

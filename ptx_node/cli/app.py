@@ -30,6 +30,7 @@ from ptx_node.cli import (
     rules,
     send,
     simulate,
+    users,
 )
 from ptx_node.errors import PtxError
 
@@ -61,6 +62,8 @@ report_review.register(reports.app)
 app.add_typer(reports.app, name="reports", help="Radiology reports: what they say of a pneumothorax.")
 app.add_typer(cohort.app, name="cohort", help="Retrospective cohorts: a test set of the site's own patients.")
 app.add_typer(database.app, name="db", help="The database's schema.")
+app.add_typer(users.app, name="users", help="Who may come to the dashboard: add, link, list, role, disable, enable.")
+app.add_typer(users.tokens_app, name="tokens", help="Tokens of programs, for the API and the doors: add, list, revoke.")
 app.add_typer(audit.app, name="audit", help="The audit trail: verify its chain of hashes, list its events.")
 
 

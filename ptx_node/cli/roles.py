@@ -1,4 +1,4 @@
-"""`ptx up`, and its parts one role each: `ptx receive`, `ptx worker`, `ptx schedule`."""
+"""`ptx up`, and its parts one role each: `ptx receive`, `ptx worker`, `ptx schedule`, `ptx dashboard`."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class Door(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to `ptx`."""
-    for command in (up, receive, worker, schedule):
+    for command in (up, receive, worker, schedule, dashboard):
         app.command()(command)
 
 
 def up(config: ConfigOption = None) -> None:
-    """Run the whole node here: receiver, workers, scheduler, and a Redis where none is configured."""
+    """Run the whole node here: receiver, workers, scheduler, dashboard, and a Redis where none is configured."""
     from ptx_node.wiring import roles  # noqa: PLC0415 - each role loads only what it needs
 
     settings = load_settings(config)
     with stop_on_signals() as stop:
-        roles.up(settings, stop)
+        roles.up(settings, stop, say=typer.echo)
 
 
 def receive(
@@ -70,3 +70,10 @@ def schedule(config: ConfigOption = None) -> None:
     settings = load_settings(config)
     with stop_on_signals() as stop:
         roles.schedule(settings, stop)
+
+
+def dashboard(config: ConfigOption = None) -> None:
+    """Run the dashboard: pages and an HTTP API over the node's rows."""
+    from ptx_node.wiring import dashboard as wiring  # noqa: PLC0415
+
+    raise typer.Exit(wiring.serve(load_settings(config)))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete
 
+from ptx_node.db import web_sessions
 from ptx_node.db.tables import Heartbeat, Refusal
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ KEEP_HEARTBEATS = timedelta(days=7)
 
 
 def forget(session: Session, *, now: datetime) -> None:
-    """Remove old refusals, and signs of life of processes that were killed. Nothing that was acknowledged is touched."""
+    """Remove old refusals, signs of life of processes that were killed, and sessions long over. Nothing acknowledged is touched."""
     session.execute(delete(Refusal).where(Refusal.refused_at < now - KEEP_REFUSALS))
     session.execute(delete(Heartbeat).where(Heartbeat.beat_at < now - KEEP_HEARTBEATS))
+    web_sessions.forget(session, now=now)

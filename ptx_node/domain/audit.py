@@ -30,8 +30,8 @@ class AuditKind(StrEnum):
 
     receipt: an instance or a report that was acknowledged, new or again. refusal: what was not taken at the door, or that no
     model reads. inference: a finding, or an attempt that failed. delivery: an answer of a destination, a proof, or giving up.
-    label: what a report says. decision: a person's. export, login: what left the node, who came. merge: patients joined
-    or parted. verification: the trail or an export was checked.
+    label: what a report says. decision: a person's. export, login: what left the node, who came. look: who was shown
+    which studies. merge: patients joined or parted. verification: the trail or an export was checked.
     """
 
     RECEIPT = "receipt"
@@ -42,6 +42,7 @@ class AuditKind(StrEnum):
     DECISION = "decision"
     EXPORT = "export"
     LOGIN = "login"
+    LOOK = "look"
     MERGE = "merge"
     VERIFICATION = "verification"
 

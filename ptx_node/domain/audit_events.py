@@ -101,6 +101,35 @@ def decision(actor: str, what: str, **told: Any) -> Event:
     return Event(AuditKind.DECISION, actor, {"what": what, **told})
 
 
+def login(actor: str, outcome: str, *, how: str, address: str) -> Event:
+    """Somebody came, went, or was not let in.
+
+    Args:
+        actor: the user; of a name that nobody has, `peer @address`, since people type passwords into the wrong field.
+        outcome: `signed_in`, `signed_out`, `wrong_password`, `disabled`, `refused`.
+        how: `password`, `link`, `oidc`, `proxy`.
+        address: where the request came from.
+    """
+    return Event(AuditKind.LOGIN, actor, {"outcome": outcome, "how": how, "address": address})
+
+
+def looked(actor: str, page: str, study_instance_uids: Sequence[str], **told: Any) -> Event:
+    """A person or a program was shown studies of patients; what was typed to find them is not kept."""
+    return Event(AuditKind.LOOK, actor, {"page": page, "study_instance_uids": list(study_instance_uids), **told})
+
+
+def export(actor: str, request: Mapping[str, Any], counts: Mapping[str, int], digest: str) -> Event:
+    """A package that is about to leave, or has left: written before it gets its name.
+
+    Args:
+        actor: who asked.
+        request: period and options, as the package has them.
+        counts: of cases, patients and images.
+        digest: SHA-256 of the package's tag manifest, which stands for every byte of it.
+    """
+    return Event(AuditKind.EXPORT, actor, {"what": "auditors' export", **request, **counts, "package_sha256": digest})
+
+
 def outputs(results: Iterable[Any]) -> list[dict[str, str]]:
     """Results as an inference names them."""
     return [{"kind": str(one.kind), "sop_instance_uid": one.sop_instance_uid, "sha256": one.sha256} for one in results]

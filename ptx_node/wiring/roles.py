@@ -17,6 +17,7 @@ from ptx_node.pipeline import enqueue
 from ptx_node.pipeline.commitment import report_commitments
 from ptx_node.pipeline.reconcile import reconcile
 from ptx_node.pipeline.sweep import OLD_S, sweep_store
+from ptx_node.wiring.dashboard_address import announcement
 from ptx_node.wiring.doors import open_doors
 from ptx_node.wiring.node import (
     broker_file,
@@ -38,7 +39,7 @@ from ptx_node.worker.doorbell import Doorbell
 from ptx_node.worker.supervisor import Child, role_command, supervise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ptx_node.settings import Settings
@@ -100,8 +101,10 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
     bell.close()
 
 
-def up(settings: Settings, stop: threading.Event) -> None:
+def up(settings: Settings, stop: threading.Event, *, say: Callable[[str], object]) -> None:
     """Everything in one place: migrate, start a Redis if none is configured, and keep every role alive until `stop`.
+
+    `say` tells the person who started it where the dashboard is, and the one-time link of its first administrator.
 
     Raises:
         PtxError: another `ptx up` runs on this home, or a part cannot be started.
@@ -115,10 +118,13 @@ def up(settings: Settings, stop: threading.Event) -> None:
         if settings.broker.url.get_secret_value() == "embedded":
             children.append(_embedded_redis(settings, home, logs, env))
         doors = [("receive", "--door", name) for name in open_doors(settings)]
-        for name, *words in (*doors, ("worker", "--queue", INFER), ("worker", "--queue", FLOW), ("schedule",)):
+        dashboard = [("dashboard",)] if settings.dashboard.enabled else []
+        for name, *words in (*doors, ("worker", "--queue", INFER), ("worker", "--queue", FLOW), ("schedule",), *dashboard):
             role = "-".join((name, *words[1:]))
             children.append(Child(role, role_command(name, *words), env, logs / f"{role}.log"))
         log.info("node is starting", home=str(home), dicom_port=settings.dicom.port, ae_title=settings.dicom.ae_title, logs=str(logs))
+        for line in announcement(settings):
+            say(line)
         supervise(children, stop)
 
 

@@ -58,6 +58,8 @@ home = "home"
 watermark_bytes = 100_000_000
 [dicom]
 port = {port}
+[dashboard]
+enabled = false
 [[dicom.peers]]
 ae_title = "MODALITY"
 [[dicom.peers]]

@@ -1,0 +1,8 @@
+"""The pages, in the order of the menu. A new one is a module with a `PAGE`, a template, and a line here."""
+
+from __future__ import annotations
+
+from ptx_node.dashboard import now_page, people
+from ptx_node.dashboard.page import Page
+
+PAGES: tuple[Page, ...] = (now_page.PAGE, people.PAGE)

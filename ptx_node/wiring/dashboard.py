@@ -1,0 +1,151 @@
+"""The dashboard as a role of the node: its terms from the settings, and its server."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+import uvicorn
+
+from ptx_node.dashboard.app import create_app
+from ptx_node.dashboard.parts import NodeFacts, Oidc, Parts, Proxy, Terms
+from ptx_node.db import heartbeats, schema
+from ptx_node.db.web_sessions import Lifetimes
+from ptx_node.domain.access import Role
+from ptx_node.domain.pseudonym import Pseudonyms
+from ptx_node.errors import ConfigurationError
+from ptx_node.log import get
+from ptx_node.wiring.dashboard_address import base_url
+from ptx_node.wiring.node import open_database, tls_paths
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from ptx_node.settings import Settings
+
+log = get(__name__)
+
+SHUTDOWN_S = 5
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+
+
+def terms(settings: Settings) -> Terms:
+    """On which terms people come in.
+
+    Raises:
+        ConfigurationError: the settings would send passwords in clear over a network, or contradict each other.
+    """
+    dashboard, address = settings.dashboard, base_url(settings)
+    if dashboard.host in EVERYWHERE and not dashboard.base_url:
+        raise ConfigurationError("dashboard.base_url: say by which address people reach the dashboard, such as https://ptx.example.org")
+    outside = dashboard.host in EVERYWHERE or not _loopback(dashboard.host)
+    if outside and urlsplit(address).scheme != "https":
+        raise ConfigurationError(
+            f"dashboard.host is {dashboard.host}: passwords would cross the network in clear. Give it a certificate ([tls]), "
+            "or name in dashboard.base_url the https address of the proxy in front of it"
+        )
+    for one in dashboard.proxy.addresses:
+        try:
+            ip_network(one, strict=False)
+        except ValueError:
+            raise ConfigurationError(f"dashboard.proxy.addresses: {one!r} is no address or network") from None
+    if dashboard.proxy.user_header and not dashboard.proxy.addresses:
+        raise ConfigurationError("dashboard.proxy.user_header: name the proxy's addresses too, else anybody could write this header")
+    if dashboard.oidc.issuer and not dashboard.oidc.client_id:
+        raise ConfigurationError("dashboard.oidc.client_id: the provider knows the dashboard by a name")
+    hosts = {(urlsplit(address).hostname or "").lower(), "localhost", "127.0.0.1", "::1"}
+    return Terms(
+        base_url=address,
+        hosts=frozenset(hosts | ({dashboard.host.lower()} - set(EVERYWHERE))),
+        life=Lifetimes(timedelta(minutes=dashboard.idle_minutes), timedelta(hours=dashboard.session_hours)),
+        oidc=_oidc(settings),
+        proxy=Proxy(
+            dashboard.proxy.addresses,
+            dashboard.proxy.user_header,
+            dashboard.proxy.roles_header,
+            {value: Role(role) for value, role in dashboard.proxy.roles.items()},
+        ),
+    )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _oidc(settings: Settings) -> Oidc | None:
+    oidc = settings.dashboard.oidc
+    if not oidc.issuer:
+        return None
+    return Oidc(
+        oidc.issuer,
+        oidc.client_id,
+        oidc.client_secret.get_secret_value() if oidc.client_secret else None,
+        oidc.scopes,
+        oidc.name_claim,
+        oidc.roles_claim,
+        {value: Role(role) for value, role in oidc.roles.items()},
+        oidc.label,
+    )
+
+
+def make_parts(settings: Settings, engine: Engine) -> Parts:
+    """What the pages are given."""
+    secret = settings.export.secret
+    node = NodeFacts(
+        site=settings.node.site,
+        zone=ZoneInfo(settings.node.time_zone),
+        store_folder=settings.store_folder,
+        watermark_bytes=settings.store.watermark_bytes,
+        destinations=tuple(one.name for one in settings.destinations),
+        pseudonyms=Pseudonyms(secret.get_secret_value().encode(), "dashboard") if secret else None,
+    )
+    return Parts(engine, node, terms(settings))
+
+
+def serve(settings: Settings) -> int:
+    """Run the dashboard until SIGTERM; the exit code.
+
+    Raises:
+        ConfigurationError: it is switched off, or the settings would let passwords be read.
+    """
+    dashboard = settings.dashboard
+    if not dashboard.enabled:
+        raise ConfigurationError("the dashboard is switched off: dashboard.enabled")
+    engine = open_database(settings, pool_size=10)
+    schema.require_latest(engine)
+    certificate, private_key, trusted = tls_paths(dashboard.tls, settings)
+    config = uvicorn.Config(
+        create_app(make_parts(settings, engine)),
+        host=dashboard.host,
+        port=dashboard.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # whose word counts is said in dashboard.proxy, and looked at there
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        ssl_certfile=certificate,
+        ssl_keyfile=private_key,
+        ssl_ca_certs=str(trusted) if trusted else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if trusted else ssl.CERT_NONE,
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    logging.getLogger("uvicorn.error").addFilter(_without_trace)
+    log.info("dashboard listens", host=dashboard.host, port=dashboard.port, tls=certificate is not None, address=base_url(settings))
+    with heartbeats.beating(engine, "dashboard"):
+        uvicorn.Server(config).run()
+    return 0
+
+
+def _without_trace(record: logging.LogRecord) -> bool:
+    """The error page has logged what failed; the server would print it once more."""
+    return not (record.exc_info and record.getMessage().startswith("Exception in ASGI application"))
