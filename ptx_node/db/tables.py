@@ -658,6 +658,54 @@ class UnmatchedRow(Table):
     superseded_at: Mapped[datetime | None]
 
 
+class TruthRow(Table):
+    """What a reader says of an image, a series, a study or an accession number. Only ever added; `content_sha256` makes it exist once.
+
+    `kind` is `reader` (a label) or `mask` (a SEG, which lies at `path` in the store). The newest of a reader counts: by `read_at`, else
+    `imported_at`. Nothing says here whether the image is known: whoever asks joins, so that a reading waits for its image.
+    """
+
+    __tablename__ = "truths"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    reader: Mapped[str] = mapped_column(Text)
+    level: Mapped[str] = mapped_column(Text)
+    name: Mapped[str] = mapped_column(Text)
+    patient_authority: Mapped[str] = mapped_column(Text)
+    patient_id: Mapped[str] = mapped_column(Text)
+    label: Mapped[str] = mapped_column(Text)
+    laterality: Mapped[str | None] = mapped_column(Text)
+    size: Mapped[str] = mapped_column(Text)
+    confidence: Mapped[float | None]
+    read_at: Mapped[datetime | None]
+    content_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    path: Mapped[str | None] = mapped_column(Text)
+    file: Mapped[str] = mapped_column(Text)
+    place: Mapped[str] = mapped_column(Text)
+    imported_by: Mapped[str] = mapped_column(Text)
+    imported_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_truths_name", "name", "level"),)
+
+
+class MaskFigure(Table):
+    """A reader's mask held against one finding: its area on the image's grid, and Dice with the node's own mask.
+
+    A figure that there is not has its `reason`: `both_empty`, `no_spacing`, `of_a_series`, `other_size`, `unreadable`, `no_own_mask`.
+    """
+
+    __tablename__ = "mask_figures"
+
+    truth_id: Mapped[int] = mapped_column(Id, ForeignKey("truths.id"), primary_key=True, autoincrement=False)
+    finding_id: Mapped[int] = mapped_column(Id, ForeignKey("findings.id"), primary_key=True, autoincrement=False, index=True)
+    area_mm2: Mapped[float | None]
+    area_reason: Mapped[str | None] = mapped_column(Text)
+    dice: Mapped[float | None]
+    dice_reason: Mapped[str | None] = mapped_column(Text)
+    measured_at: Mapped[datetime]
+
+
 class Cohort(Table):
     """A retrospective cohort as it was asked for. See `ptx_node.domain.cohort`.
 

@@ -73,6 +73,14 @@ def examined(ds: Dataset, zone: ZoneInfo) -> Examined:
     return day_only
 
 
+def content_time(ds: Dataset, zone: ZoneInfo) -> Examined:
+    """When an instance's content was made: Content Date and Content Time."""
+    day = _date(_text(ds, "ContentDate"))
+    if day is None:
+        return Examined()
+    return local_time(day, _time(_text(ds, "ContentTime")), zone, _offset(_text(ds, "TimezoneOffsetFromUTC")))
+
+
 def _text(ds: Dataset, keyword: str) -> str:
     try:
         value = ds.get(keyword)

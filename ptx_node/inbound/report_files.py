@@ -15,7 +15,8 @@ from ptx_node.domain.radiology_report import ReportVia, storable
 from ptx_node.errors import InputError, PermanentError, UsageError
 from ptx_node.inbound.fhir import load
 from ptx_node.inbound.fhir_reports import Site, reports
-from ptx_node.inbound.report_table import RowError, rows, version_of
+from ptx_node.inbound.report_table import version_of
+from ptx_node.inbound.tables import RowError, rows
 from ptx_node.pipeline.report_intake import Arrival
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def import_file(intake: ReportIntake, path: Path, how: Import) -> Iterator[Count
     found = _versions(path, how)
     try:
         via, source = _kind(path, how)
-        arrival = Arrival(via, source, storable(path.name), _digest(path), kind="file")
+        arrival = Arrival(via, source, storable(path.name), file_digest(path), kind="file")
         message_id: int | None = None
         while batch := list(islice(found, BATCH)):
             yield from (one for one in batch if isinstance(one, Problem))
@@ -104,10 +105,10 @@ def _kind(path: Path, how: Import) -> tuple[ReportVia, str]:
     Raises:
         UsageError: it is a table, and there is no mapping.
     """
+    if is_dicom(path):
+        return ReportVia.DICOM_SR, how.source
     with path.open("rb") as stream:
         head = stream.read(PREAMBLE_BYTES)
-    if head[128:] == b"DICM":
-        return ReportVia.DICOM_SR, how.source
     if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{":
         return ReportVia.FHIR, how.source
     if how.mapping is None:
@@ -149,7 +150,14 @@ def _document(path: Path, said: Said, zone: ZoneInfo) -> ReportVersion | Problem
         return Problem(str(path), "", str(error))
 
 
-def _digest(path: Path) -> str:
+def is_dicom(path: Path) -> bool:
+    """Whether a file begins as DICOM files do (PS3.10 7.1)."""
+    with path.open("rb") as stream:
+        return stream.read(PREAMBLE_BYTES)[128:] == b"DICM"
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(BLOCK_BYTES):

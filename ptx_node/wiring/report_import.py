@@ -8,7 +8,8 @@ from zoneinfo import ZoneInfo
 
 from ptx_node.db import schema
 from ptx_node.inbound.report_files import Count, Import, Problem, import_file
-from ptx_node.inbound.report_table import load_map
+from ptx_node.inbound.report_table import ColumnMap
+from ptx_node.inbound.tables import load_map
 from ptx_node.wiring.node import open_database
 from ptx_node.wiring.reports import make_intake
 
@@ -36,7 +37,7 @@ def run(settings: Settings, files: Sequence[Path], *, columns: Path | None, sour
         UsageError: the mapping of columns is wrong; nothing was taken.
         DatabaseUnavailableError: the database went away; what was taken is there, and the same command goes on.
     """
-    mapping = load_map(columns) if columns else None
+    mapping = load_map(columns, ColumnMap) if columns else None
     engine = open_database(settings)
     schema.require_latest(engine)
     intake = make_intake(settings, engine)

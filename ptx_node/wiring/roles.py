@@ -17,6 +17,7 @@ from ptx_node.pipeline import enqueue
 from ptx_node.pipeline.commitment import report_commitments
 from ptx_node.pipeline.reconcile import reconcile
 from ptx_node.pipeline.sweep import OLD_S, sweep_store
+from ptx_node.wiring import truths
 from ptx_node.wiring.dashboard_address import announcement
 from ptx_node.wiring.doors import open_doors
 from ptx_node.wiring.node import (
@@ -91,6 +92,7 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
         ("commitment reports", lambda: report_commitments(engine, store, reporter), settings.worker.sweep_interval_s),
         ("patients", find_patients(settings, engine), settings.worker.sweep_interval_s),
         ("reconciliation", lambda: reconcile(engine, until=stop.is_set), RECONCILE_INTERVAL_S),
+        ("masks of readers", lambda: truths.measure(engine, store), RECONCILE_INTERVAL_S),
         ("tidy", tidy, TIDY_INTERVAL_S),
         *in_the_background(settings, engine, stop),
     )

@@ -17,7 +17,8 @@ from ptx_node.db.session import open_engine
 from ptx_node.db.tables import RadiologyReport, RadiologyReportVersion, Table
 from ptx_node.errors import UsageError
 from ptx_node.inbound.report_files import Count, Import, Problem, import_file
-from ptx_node.inbound.report_table import load_map
+from ptx_node.inbound.report_table import ColumnMap
+from ptx_node.inbound.tables import load_map
 from ptx_node.pipeline.report_intake import ReportIntake
 from tests.fhir_resources import bundle, diagnostic_report
 from tests.radiology import counted, make_intake, rows
@@ -59,7 +60,7 @@ def table(folder: Path, *lines: str, mapping: str = MAP, encoding: str = "utf-8"
     (folder / "map.toml").write_text(mapping, encoding="utf-8")
     path = folder / "reports.csv"
     path.write_bytes((HEADER + "".join(lines)).encode(encoding))
-    return path, Import(load_map(folder / "map.toml"), "import", ZoneInfo("Europe/Paris"))
+    return path, Import(load_map(folder / "map.toml", ColumnMap), "import", ZoneInfo("Europe/Paris"))
 
 
 def run(intake: ReportIntake, path: Path, how: Import) -> tuple[Count, list[str]]:
@@ -190,9 +191,10 @@ def test_killed_in_the_middle_the_same_command_does_the_rest(database_url: str, 
     path, how = table(tmp_path, *lines)
     code = (
         "import sys\nfrom pathlib import Path\nfrom zoneinfo import ZoneInfo\nfrom ptx_node.db.session import open_engine\n"
-        "from ptx_node.inbound.report_files import Import, import_file\nfrom ptx_node.inbound.report_table import load_map\n"
+        "from ptx_node.inbound.report_files import Import, import_file\nfrom ptx_node.inbound.report_table import ColumnMap\n"
+        "from ptx_node.inbound.tables import load_map\n"
         "from tests.radiology import make_intake\nurl, folder = sys.argv[1], Path(sys.argv[2])\n"
-        "how = Import(load_map(folder / 'map.toml'), 'import', ZoneInfo('Europe/Paris'))\n"
+        "how = Import(load_map(folder / 'map.toml', ColumnMap), 'import', ZoneInfo('Europe/Paris'))\n"
         "for _ in import_file(make_intake(open_engine(url), folder), folder / 'reports.csv', how): pass\n"
     )
     with subprocess.Popen([sys.executable, "-c", code, database_url, str(tmp_path)], cwd=Path(__file__).resolve().parents[2]) as process:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ptx_node.dicom import segmentation_masks as seg
 from ptx_node.dicom.decode import MALFORMED
 from ptx_node.dicom.volume import is_localizer, normal_of
 from ptx_node.errors import InputError
-from training.datasets import nifti, seg
+from training.datasets import nifti
 from training.datasets.headers import read_headers, record_of, text
 from training.datasets.known import with_truth
 from training.datasets.masks import draw

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ptx_node.dicom import segmentation_masks as seg
 from ptx_node.errors import UsageError
-from training.datasets import seg
 from training.datasets.headers import read_headers, record_of, text
 from training.datasets.known import with_patients, with_truth
 from training.datasets.table import read_rows

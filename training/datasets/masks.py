@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ptx_node.dicom import segmentation_masks as seg
 from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
-from training.datasets import nifti, run_lengths, seg
+from training.datasets import nifti, run_lengths
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import highdicom
 import numpy as np
+from pydicom import dcmread
 from pydicom.uid import SegmentationStorage
 
 from ptx_node.dicom.decode import CODEC_FAILED, MALFORMED, UNREADABLE
@@ -55,11 +56,20 @@ def _is_pneumothorax(segment: Dataset) -> bool:
     return "pneumothorax" in words or any(str(code.get("CodeValue", "")) == PNEUMOTHORAX for code in types)
 
 
+def _readable(ds: Dataset) -> Dataset:
+    """Without pixel measures that are not whole, as some writers leave them on a radiograph: the library stumbles, and masks need none."""
+    for shared in ds.get("SharedFunctionalGroupsSequence") or ():
+        measures = shared.get("PixelMeasuresSequence") or ()
+        if any("SliceThickness" not in one or "PixelSpacing" not in one for one in measures):
+            del shared.PixelMeasuresSequence
+    return ds
+
+
 @lru_cache(maxsize=2)
 def _masks(path: Path, _modified_ns: int) -> dict[str, NDArray[np.bool_]]:
     """The mask of each image that the SEG is about."""
     try:
-        opened: Any = highdicom.seg.segread(str(path))
+        opened: Any = highdicom.seg.Segmentation.from_dataset(_readable(dcmread(path)), copy=False)
         segments = segment_numbers(opened)
         if not segments:
             raise InputError(Reason.UNSUPPORTED_PIXELS, f"{path.name} has several segments, none of them pneumothorax")
@@ -77,13 +87,22 @@ def _masks(path: Path, _modified_ns: int) -> dict[str, NDArray[np.bool_]]:
     return dict(zip(uids, drawn, strict=True))
 
 
+def masks_of(path: Path) -> dict[str, NDArray[np.bool_]]:
+    """What the SEG draws on each image that it is about, by SOP Instance UID; each of shape (rows, columns), and not to be changed.
+
+    Raises:
+        InputError: not a readable SEG, or no pneumothorax segment.
+    """
+    return _masks(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
 def mask_of(path: Path, sop_instance_uid: str, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """What the SEG draws on one image; all False where no frame is about it.
 
     Raises:
         InputError: not a readable SEG, no pneumothorax segment, or another size than the image.
     """
-    mask_HW = _masks(path, path.stat().st_mtime_ns if path.exists() else 0).get(sop_instance_uid)
+    mask_HW = masks_of(path).get(sop_instance_uid)
     if mask_HW is None:
         return np.zeros(shape, dtype=np.bool_)
     if mask_HW.shape != shape:
