@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from ptx_node.demo.studies import DemoStudy
+    from ptx_node.settings import Settings
     from ptx_node.simulator.pacs import Pacs
 
 PATIENCE_S = 240.0
@@ -71,6 +72,7 @@ def run(folder: Path, *, once: bool, with_pacs: bool, stop: threading.Event) -> 
         found = read_back(settings, engine, list(seen))
         good = _report(console, studies, seen, found)
         good = afternoon(engine, studies, site.hl7_port, console) and good
+        good = _export(settings, engine, site, console) and good
         for one in found:
             console.print(f"  {one.kind.upper():3}  {one.sop_instance_uid}  {one.summary}", highlight=False, soft_wrap=True)
         _where_to_look(console, site, pacs)
@@ -79,6 +81,13 @@ def run(folder: Path, *, once: bool, with_pacs: bool, stop: threading.Event) -> 
             while not stop.wait(0.5) and process.poll() is None:
                 pass
     return 0 if good else 1
+
+
+def _export(settings: Settings, engine: Engine, site: Site, console: Console) -> bool:
+    """The export of the day."""
+    from ptx_node.demo.export import export_the_day  # noqa: PLC0415 - figures load while the reports arrive
+
+    return export_the_day(settings, engine, site.folder / "export", console)
 
 
 def _start_pacs(site: Site, stack: ExitStack, console: Console) -> Pacs | None:

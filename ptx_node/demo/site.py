@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,6 +93,9 @@ addresses = ["127.0.0.1"]
 
 [worker]
 sweep_interval_s = 1.0
+
+[export]
+secret = "{secrets.token_hex(32)}"  # of a simulated hospital; a real one keeps it in the secrets folder
 
 {destination}
 [[rules]]

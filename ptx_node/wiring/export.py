@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 DATA = "data"
 UNNAMED = "a site that uses ptx-node"
+COMMITS_WITHIN = timedelta(minutes=1)
+"""A row of the trail is written at the end of the transaction whose times it follows."""
 KINDS = {
     case_identifiers.NUMBER: Kind.NUMBER,
     case_identifiers.ACCESSION: Kind.ACCESSION,
@@ -162,7 +164,8 @@ class _Making:
     def everything(self, target: Path) -> Exported:
         self.data.mkdir()
         table = write_case_table(self.session, self.data, self.period, self.naming, smallest_cell=self.settings.export.smallest_cell)
-        simulated = table.rows > 0 and table.simulated == table.rows
+        said_by_site = self.settings.node.site.upper().startswith("SIMULATED")  # images of a public set need not say it themselves
+        simulated = table.rows > 0 and (said_by_site or table.simulated == table.rows)
         about, dated = self._audit()
         metrics = self._figures(table, simulated=simulated)
         self._configuration()
@@ -194,7 +197,7 @@ class _Making:
         """The trail's rows of the period, and of what was said of its images later; and the day of the last one."""
         begin, end = _moments(self.period)
         last_word = model_history.last_word(self.session, self.period)
-        part = audit.segment(self.session, begin, max(end, last_word) if last_word else end)
+        part = audit.segment(self.session, begin, max(end, last_word + COMMITS_WITHIN) if last_word else end)
         if part is None:
             return audit_segment.write_segment(self.data, (), START, reduced=not self.request.identified), self.request.until
         last = model_history.last_that_matters(self.session, part.first, part.last)
