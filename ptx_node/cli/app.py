@@ -17,6 +17,7 @@ from ptx_node.cli import (
     database,
     demo,
     doctor,
+    export,
     init,
     lists,
     models,
@@ -62,6 +63,7 @@ report_import.register(reports.app)
 report_review.register(reports.app)
 app.add_typer(reports.app, name="reports", help="Radiology reports: what they say of a pneumothorax.")
 app.add_typer(cohort.app, name="cohort", help="Retrospective cohorts: a test set of the site's own patients.")
+app.add_typer(export.app, name="export")
 app.add_typer(truth.app, name="truth", help="Truth of other kinds: readers' labels and masks.")
 app.add_typer(database.app, name="db", help="The database's schema.")
 app.add_typer(users.app, name="users", help="Who may come to the dashboard: add, link, list, role, disable, enable.")
