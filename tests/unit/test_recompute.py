@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -13,10 +15,16 @@ from ptx_node.validation.recompute import differences
 from tests.validation_cases import made_up, write
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("package")
+    write(folder, made_up(150), Analysis(resamples=20))
+    return folder
+
+
 @pytest.fixture
-def package(tmp_path):
-    write(tmp_path, made_up(150), Analysis(resamples=20))
-    return tmp_path
+def package(written, tmp_path):
+    return Path(shutil.copytree(written, tmp_path / "package"))
 
 
 def changed(path, old: str, new: str) -> None:

@@ -100,6 +100,8 @@ def finished(figure: Figure, *, name: str, title: str, words: str, alternative: 
     figure.text(0.06 / width, 0.06 / height, foot, ha="left", va="bottom", fontsize=7, color=GREY)
     if simulated:
         figure.text(1 - 0.06 / width, 0.06 / height, SIMULATED, ha="right", va="bottom", fontsize=7, color=ORANGE, fontweight="bold")
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it has done its work: once, not once a format
     svg, png = io.BytesIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
     figure.savefig(png, format="png", dpi=DOTS_AN_INCH, metadata={"Software": None})
