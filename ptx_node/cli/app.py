@@ -31,6 +31,7 @@ from ptx_node.cli import (
     rules,
     send,
     simulate,
+    thresholds,
     truth,
     users,
 )
@@ -65,6 +66,7 @@ app.add_typer(reports.app, name="reports", help="Radiology reports: what they sa
 app.add_typer(cohort.app, name="cohort", help="Retrospective cohorts: a test set of the site's own patients.")
 app.add_typer(export.app, name="export")
 app.add_typer(truth.app, name="truth", help="Truth of other kinds: readers' labels and masks.")
+app.add_typer(thresholds.app, name="thresholds", help="A site's own threshold: proposed from its CT reports, applied by a person.")
 app.add_typer(database.app, name="db", help="The database's schema.")
 app.add_typer(users.app, name="users", help="Who may come to the dashboard: add, link, list, role, disable, enable.")
 app.add_typer(users.tokens_app, name="tokens", help="Tokens of programs, for the API and the doors: add, list, revoke.")

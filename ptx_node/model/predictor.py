@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -146,8 +146,12 @@ class Predictor:
             columns_to_left=image.columns_to_left,
         )
 
-    def predict(self, batch: Sequence[Prepared]) -> tuple[list[Finding], float]:
+    def predict(self, batch: Sequence[Prepared], threshold: float | None = None) -> tuple[list[Finding], float]:
         """Findings in the order of `batch`, and the milliseconds of the forward passes alone.
+
+        Args:
+            batch: prepared images.
+            threshold: the site's own class threshold, 0 to 1; None: the model's.
 
         Raises:
             MemoryError: not even one image fits.
@@ -160,7 +164,8 @@ class Predictor:
         findings, place = [], 0
         for one in batch:
             count = one.inputs_ZHW.shape[0]
-            findings.append(self.finding_of(one, probabilities_N[place : place + count], logits_NHW[place : place + count]))
+            chosen = slice(place, place + count)
+            findings.append(self.finding_of(one, probabilities_N[chosen], logits_NHW[chosen], threshold))
             place += count
         return findings, forward_ms
 
@@ -196,9 +201,9 @@ class Predictor:
         for count in {1, self.batch_size}:
             self.forward(torch.zeros((count, size, size)))
 
-    def finding_of(self, one: Prepared, probabilities_Z: np.ndarray, logits_ZHW: torch.Tensor) -> Finding:
+    def finding_of(self, one: Prepared, probabilities_Z: np.ndarray, logits_ZHW: torch.Tensor, threshold: float | None = None) -> Finding:
         """The finding of one prepared image from its slices' probabilities and mask logits (changed in place)."""
-        decision = self.bundle.decision
+        decision = self.bundle.decision if threshold is None else replace(self.bundle.decision, class_threshold=threshold)
         probabilities_Z = class_probabilities(probabilities_Z, logits_ZHW, decision)
         if self.reads == "radiograph":
             probability = float(probabilities_Z[0])

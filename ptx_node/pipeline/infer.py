@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from ptx_node.db import audit, jobs
+from ptx_node.db import audit, jobs, thresholds
 from ptx_node.db.session import begin_write, now
 from ptx_node.domain.audit import Trace, pixel_sha256
 from ptx_node.domain.audit_events import attempt_failed
@@ -22,7 +22,7 @@ from ptx_node.log import get
 from ptx_node.pipeline.leases import renewing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future, ThreadPoolExecutor
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -54,8 +54,8 @@ class Predictor(Protocol):
         """Everything before the forward pass."""
         ...
 
-    def predict(self, batch: Sequence[Any]) -> tuple[list[Finding], float]:
-        """Findings in the order of `batch`, and the milliseconds of the forward passes."""
+    def predict(self, batch: Sequence[Any], threshold: float | None = None) -> tuple[list[Finding], float]:
+        """Findings in the order of `batch`, and the milliseconds of the forward passes; `threshold` instead of the model's own."""
         ...
 
 
@@ -107,10 +107,15 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A batch of jobs that decode in the pool: every unit with its future."""
+    """A batch of jobs that decode in the pool: every unit with its future.
 
-    claims: tuple[jobs.Claim, ...]
-    decoding: tuple[tuple[Unit, Future[Decoded]], ...]
+    Attributes:
+        thresholds: the site's own, by SHA-256 of weights, as they held when the jobs were claimed.
+    """
+
+    claims: tuple[jobs.Claim, ...] = ()
+    decoding: tuple[tuple[Unit, Future[Decoded]], ...] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -156,7 +161,7 @@ class Inference:
         current = self._claim_and_decode()
         while current.claims:
             with self._holding(current.claims):
-                following = Claimed((), ()) if until() else self._claim_and_decode()
+                following = Claimed() if until() else self._claim_and_decode()
                 self._finish(current)
             done += len(current.claims)
             # What came, or was given back, while the last batch ran is looked for once more before going to sleep.
@@ -166,8 +171,9 @@ class Inference:
     def _claim_and_decode(self) -> Claimed:
         with begin_write(self.engine) as session:
             claims = jobs.claim(session, owner=self.owner, limit=self.batch_size, lease_s=self.lease_s, now=now(), rule=self.rule)
+            own = thresholds.in_force(session) if claims else {}
         units = [unit for claim in claims for unit in self._units(claim)]
-        return Claimed(tuple(claims), tuple((unit, self.pool.submit(self._decode, unit)) for unit in units))
+        return Claimed(tuple(claims), tuple((unit, self.pool.submit(self._decode, unit)) for unit in units), own)
 
     def _units(self, claim: jobs.Claim) -> list[Unit]:
         """One unit a radiograph or CT series; inputs that are not eligible only count where nothing else is left."""
@@ -204,19 +210,21 @@ class Inference:
             except Exception as error:  # noqa: BLE001 - the task's wrapper: any failure belongs on its own job's row
                 state.error, state.cause = error, _cause(error, Cause.DECODE_FAILED)
         for model, decoded in ready.items():
-            self._predict(model, [one for one in decoded if progress[one.unit.claim.job_id].error is None], progress)
+            fit = [one for one in decoded if progress[one.unit.claim.job_id].error is None]
+            self._predict(model, fit, progress, batch.thresholds)
         for claim in batch.claims:
             self._settle(claim, progress[claim.job_id])
 
-    def _predict(self, model: str, decoded: Sequence[Decoded], progress: dict[int, _Progress]) -> None:
+    def _predict(self, model: str, decoded: Sequence[Decoded], progress: dict[int, _Progress], own: Mapping[str, float]) -> None:
         if not decoded:
             return
         try:
-            findings, forward_ms = self.predictor(model).predict([one.prepared for one in decoded])
+            predictor = self.predictor(model)
+            findings, forward_ms = predictor.predict([one.prepared for one in decoded], own.get(predictor.identity.weights_sha256))
         except Exception as error:  # noqa: BLE001 - as above
             if len(decoded) > 1:  # one bad image must not fail its neighbours in the batch
                 for one in decoded:
-                    self._predict(model, [one], progress)
+                    self._predict(model, [one], progress, own)
                 return
             state = progress[decoded[0].unit.claim.job_id]
             state.error, state.cause = error, _cause(error, Cause.INFERENCE_FAILED)

@@ -211,7 +211,7 @@ class Fake:
     def prepare(self, image: Radiograph | Volume) -> Any:
         return image
 
-    def predict(self, batch: Sequence[Any]) -> tuple[list[Finding], float]:
+    def predict(self, batch: Sequence[Any], threshold: float | None = None) -> tuple[list[Finding], float]:
         return [Finding(Outcome.NEGATIVE, ("1.2.3.4",), IDENTITY, probability=0.1, threshold=0.5) for _ in batch], 7.0
 
 

@@ -161,7 +161,7 @@ class FakeModel:
     def prepare(self, image: Radiograph | Volume) -> Radiograph | Volume:
         return image
 
-    def predict(self, batch: Sequence[Radiograph | Volume]) -> tuple[list[Finding], float]:
+    def predict(self, batch: Sequence[Radiograph | Volume], threshold: float | None = None) -> tuple[list[Finding], float]:
         self.batches.append(len(batch))
         names = [one.sop_instance_uid if isinstance(one, Radiograph) else "volume" for one in batch]
         if any("crash" in name for name in names):
