@@ -23,6 +23,7 @@ INDEXES: dict[str, tuple[str, list[str], str | None]] = {
     "ix_findings_inferred_at": ("findings", ["inferred_at"], None),
     "ix_deliveries_queued_at": ("deliveries", ["queued_at"], None),
     "ix_deliveries_open": ("deliveries", ["destination", "queued_at"], "state IN ('waiting', 'sending')"),
+    "ix_job_inputs_not_eligible": ("job_inputs", ["job_id"], "NOT eligible"),
     "ix_collections_open": ("collections", ["first_instance_at"], "closed_at IS NULL"),
     "ix_radiology_reports_parked": ("radiology_reports", ["created_at"], "parked IS NOT NULL"),
     "ix_unmatched_standing": ("unmatched", ["reconciled_at"], "superseded_at IS NULL"),

@@ -60,11 +60,12 @@ UNION ALL
 SELECT 'delivery_failed', coalesce(d.status, 'no_answer'), d.queued_at, j.rule, CAST(NULL AS TEXT), d.destination, d.id
 FROM deliveries d JOIN jobs j ON j.id = d.job_id WHERE d.state = 'failed'
 UNION ALL
-SELECT 'instance_refused', r.reason, r.refused_at, CAST(NULL AS TEXT), r.calling_ae, CAST(NULL AS TEXT), r.id
-FROM refusals r
+SELECT 'instance_refused', refused.reason, refused.refused_at, CAST(NULL AS TEXT), refused.calling_ae, CAST(NULL AS TEXT), refused.id
+FROM refusals refused
 UNION ALL
-SELECT 'instance_conflict', 'other_bytes_under_a_known_uid', c.received_at, CAST(NULL AS TEXT), c.source, CAST(NULL AS TEXT), c.id
-FROM conflicts c
+SELECT 'instance_conflict', 'other_bytes_under_a_known_uid', kept.received_at, CAST(NULL AS TEXT), kept.source, CAST(NULL AS TEXT),
+    kept.id
+FROM conflicts kept
 UNION ALL
 SELECT 'report_not_taken', coalesce(m.reason, m.verdict), m.received_at, CAST(NULL AS TEXT), m.sender, CAST(NULL AS TEXT), m.id
 FROM report_messages m WHERE m.verdict IN ('refused', 'quarantined')""",
@@ -92,12 +93,12 @@ SELECT d.id AS delivery_id, d.job_id, d.destination, r.kind, d.state, d.attempts
     SECONDS(d.accepted_at, d.committed_at) AS accepted_to_committed_s
 FROM deliveries d JOIN results r ON r.id = d.result_id""",
     "backlog": """
-SELECT n.name AS destination, coalesce(s.suspended, FALSE) AS suspended, coalesce(s.failures, 0) AS failures_in_a_row, s.retry_at,
-    coalesce(o.waiting, 0) AS waiting, o.oldest_at
-FROM (SELECT name FROM destination_states UNION SELECT destination FROM deliveries WHERE state IN ('waiting', 'sending')) n
-LEFT JOIN destination_states s ON s.name = n.name
+SELECT named.name AS destination, coalesce(held.suspended, FALSE) AS suspended, coalesce(held.failures, 0) AS failures_in_a_row,
+    held.retry_at, coalesce(o.waiting, 0) AS waiting, o.oldest_at
+FROM (SELECT name FROM destination_states UNION SELECT destination FROM deliveries WHERE state IN ('waiting', 'sending')) named
+LEFT JOIN destination_states held ON held.name = named.name
 LEFT JOIN (SELECT destination, count(*) AS waiting, min(queued_at) AS oldest_at FROM deliveries
-    WHERE state IN ('waiting', 'sending') GROUP BY destination) o ON o.destination = n.name""",
+    WHERE state IN ('waiting', 'sending') GROUP BY destination) o ON o.destination = named.name""",
     "findings": """
 SELECT f.id AS finding_id, f.job_id, j.rule, f.outcome, f.reason, f.probability, f.threshold, f.laterality, f.area_mm2, f.volume_ml,
     f.model_name, f.model_version, CAST(f.weights_sha256 AS TEXT) AS weights_sha256, f.inferred_at, x.modality, x.examined_at,
