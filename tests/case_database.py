@@ -9,13 +9,14 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, insert, update
 
-from ptx_node.db import report_review
+from ptx_node.db import report_review, truths
 from ptx_node.db.cases import Period
 from ptx_node.db.session import begin_snapshot, begin_write
 from ptx_node.db.tables import ExaminationRow, FindingRow, Instance, Job, JobInput
 from ptx_node.domain.examination import Examined
 from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.domain.radiology_report import Examination, PatientIdentity
+from ptx_node.domain.reading import Level, Reading, Subject, TruthKind
 from ptx_node.domain.truth import LabelValue
 from ptx_node.pipeline.patients import register_new
 from ptx_node.pipeline.reconcile import reconcile
@@ -164,12 +165,26 @@ class Hospital:
         with begin_write(self.engine) as session:
             session.execute(update(Job).where(Job.id == older_job).values(superseded_by_id=newer_job))
 
-    def export(self, folder: Path, naming: Naming | None = None, *, smallest_cell: int = 1, period: Period = PERIOD) -> CaseTable:
+    def reading(self, name: str, label: str, reader: str = "A") -> None:
+        """What a reader says of an image."""
+        one = Reading(TruthKind.READER, reader, Subject(Level.IMAGE, name), LabelValue(label))
+        with begin_write(self.engine) as session:
+            truths.add(session, [("row 1", one)], truths.Origin("labels.csv", "somebody"), now=moment())
+
+    def export(
+        self,
+        folder: Path,
+        naming: Naming | None = None,
+        *,
+        smallest_cell: int = 1,
+        period: Period = PERIOD,
+        truth: TruthKind = TruthKind.REPORT,
+    ) -> CaseTable:
         """Reconcile, then write the case table."""
         reconcile(self.engine)
         folder.mkdir(parents=True, exist_ok=True)
         with begin_snapshot(self.engine) as session:
-            return write_case_table(session, folder, period, naming or pseudonymous(), smallest_cell=smallest_cell)
+            return write_case_table(session, folder, period, naming or pseudonymous(), truth=truth, smallest_cell=smallest_cell)
 
 
 def pseudonymous() -> Naming:

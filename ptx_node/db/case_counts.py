@@ -12,7 +12,8 @@ from sqlalchemy import and_, case, func, literal, or_, select
 
 from ptx_node.db.cases import CT
 from ptx_node.db.tables import Conflict, ExaminationRow, FindingRow, Instance, Job, JobInput, PairRow, RadiologyReport, UnmatchedRow
-from ptx_node.domain.study import PHANTOM_PREFIX
+from ptx_node.domain.job import JobState
+from ptx_node.domain.study import PHANTOM_PREFIX, Via
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, SQLColumnExpression, Subquery
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ptx_node.db.cases import Period
 
 RADIOGRAPHS = ("CR", "DX", "RG")
-UNROUTED = "unrouted"
+UNROUTED, RETRIEVED = "unrouted", "retrieved"
 CONFLICT = "conflict"
 
 
@@ -45,11 +46,7 @@ class Unread:
 
 def unread(session: Session, period: Period) -> list[Unread]:
     """Every image of the period without a finding, by the local day of reception, since no header was read for the node to keep."""
-    found = [
-        Unread(*row)
-        for some in (_without_job(period), _refused_beside_others(period), _unfinished(period))
-        for row in _count(session, some)
-    ]
+    found = [Unread(*row) for some in (_without_job(period), _unread_by_job(period)) for row in _count(session, some)]
     conflicts = session.scalar(select(func.count()).select_from(Conflict).where(period.covers(Conflict.received_at)))
     return [*found, *([Unread(CONFLICT, "", "other", phantom=False, count=conflicts)] if conflicts else [])]
 
@@ -76,12 +73,12 @@ def _count(session: Session, images: Subquery) -> list[tuple[str, str, str, bool
 
 
 def _columns(place: SQLColumnExpression[Any], code: SQLColumnExpression[Any]) -> tuple[ColumnElement[Any], ...]:
-    """Of one image: the smallest of what its instances say, so that it is in one place."""
+    """Of one image; place and code are of all its instances together, so that it is in one place."""
     kind = case((Instance.modality == CT, "ct"), (Instance.modality.in_(RADIOGRAPHS), "radiograph"), else_="other")
     phantom = case((Instance.patient_id.startswith(PHANTOM_PREFIX), 1), else_=0)
     return (
-        func.min(place).label("place"),
-        func.min(func.coalesce(code, "")).label("code"),
+        place.label("place"),
+        func.coalesce(code, "").label("code"),
         func.min(kind).label("kind"),
         func.max(phantom).label("phantom"),
     )
@@ -104,37 +101,29 @@ def _without_job(period: Period) -> Subquery:
         .exists()
     )
     return (
-        select(*_columns(func.coalesce(Instance.route_outcome, UNROUTED), literal("")))
+        select(*_columns(func.min(func.coalesce(Instance.route_outcome, UNROUTED)), literal("")))
         .where(period.covers(Instance.received_at), ~in_job, ~examined, or_(Instance.modality != CT, ~series_in_job))
         .group_by(_image())
         .subquery()
     )
 
 
-def _unfinished(period: Period) -> Subquery:
-    """Images of jobs that have no finding: they wait, or were given up."""
-    answered = select(FindingRow.id).where(FindingRow.job_id == Job.id).exists()
-    return (
-        select(*_columns(Job.state, Job.cause))
-        .join(JobInput, JobInput.instance_id == Instance.id)
-        .join(Job, Job.id == JobInput.job_id)
-        .where(period.covers(Instance.received_at), Job.superseded_by_id.is_(None), ~answered)
-        .group_by(_image(), Job.id)
-        .subquery()
+def _unread_by_job(period: Period) -> Subquery:
+    """Images of jobs that left no finding of them: not to be read, as the header says; waiting; or given up."""
+    of_it = or_(
+        and_(Instance.modality == CT, FindingRow.series_instance_uid == Instance.series_instance_uid),
+        FindingRow.sop_instance_uids[0].as_string() == Instance.sop_instance_uid,
     )
-
-
-def _refused_beside_others(period: Period) -> Subquery:
-    """Images of jobs that read other images: none of their own instances was to be read."""
-    beside = JobInput.__table__.alias("beside")
-    answered = select(FindingRow.id).where(FindingRow.job_id == Job.id).exists()
-    others = select(beside.c.job_id).where(beside.c.job_id == Job.id, beside.c.eligible.is_(True)).exists()
+    found = select(FindingRow.id).where(FindingRow.job_id == Job.id, of_it).exists()
+    refused = func.max(case((JobInput.eligible.is_(True), 1), else_=0)) == 0
+    fetched = func.max(case((Instance.via == Via.RETRIEVE, 1), else_=0)) == 1
+    place = case((fetched, RETRIEVED), (refused, str(JobState.NOT_ELIGIBLE)), else_=func.min(Job.state))
+    code = case((refused, func.min(JobInput.reason)), else_=func.min(Job.cause))
     return (
-        select(*_columns(literal("not_eligible"), JobInput.reason))
+        select(*_columns(place, code))
         .join(JobInput, JobInput.instance_id == Instance.id)
         .join(Job, Job.id == JobInput.job_id)
-        .where(period.covers(Instance.received_at), Job.superseded_by_id.is_(None), answered, others)
+        .where(period.covers(Instance.received_at), Job.superseded_by_id.is_(None), ~found)
         .group_by(_image(), Job.id)
-        .having(func.max(case((JobInput.eligible, 1), else_=0)) == 0)
         .subquery()
     )

@@ -1,6 +1,6 @@
 """What a person says of a finding, or why nobody is heard: the truth against which an auditor holds the answers. Read only.
 
-Truth is the label of the radiology report in the primary pair. Truth of other kinds, of a reader or by masks, belongs here too.
+Truth is the label of the radiology report in the primary pair, or what readers say of the image, by label or by mask.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from ptx_node.db import truths
 from ptx_node.db.tables import PairRow, RadiologyReport, RadiologyReportVersion, ReportLabelRow, UnmatchedRow
 from ptx_node.domain.radiology_report import joined
+from ptx_node.domain.reading import TruthKind
 from ptx_node.domain.reconciliation import Unmatched
 from ptx_node.domain.truth import LabelValue
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.orm import Session
 
-REPORT = "report"
+NO_READING = "no_reading"
+"""Why there is no truth of readers."""
 
 LABEL_RANK: dict[str, int] = {LabelValue.POSITIVE: 0, LabelValue.UNCERTAIN: 1}
 """Where several reports tell of one CT series: one that names a pneumothorax counts, then one that leaves it open, then any."""
@@ -35,27 +38,27 @@ class Truth:
     """What a person says of a case.
 
     Attributes:
-        report: (source, the source's number) of the radiology report.
-        drain: None where a person gave the label, who was not asked.
+        report: (source, the source's number) of the radiology report; None where readers say it.
+        drain: None where a person gave the label, who was not asked; `doubtful` likewise of readers.
+        rule: that decided; of readers how many of them agree.
         doubtful: a person should look, and none has, or it was at another text.
         words: that decided, where they were asked for and are known.
         interval_s: from the image to the CT; None where a time is missing.
     """
 
-    kind: str
-    report: tuple[str, str]
+    kind: TruthKind
     label: str
     laterality: str | None
     size: str
-    depth_mm: float | None
-    drain: bool | None
     rule: str
-    version: str
-    language: str
-    doubtful: bool
-    words: str | None
-    interval_s: float | None
-    agreement: str
+    report: tuple[str, str] | None = None
+    depth_mm: float | None = None
+    drain: bool | None = None
+    version: str = ""
+    language: str = ""
+    doubtful: bool | None = None
+    words: str | None = None
+    interval_s: float | None = None
 
 
 _LABEL = ("value", "laterality", "size", "depth_mm", "drain", "rule", "labeller", "language", "needs_review", "reviewer")
@@ -66,7 +69,7 @@ def report_truths(session: Session, findings: Collection[int], *, words: bool = 
     pair, label, report = PairRow, ReportLabelRow, RadiologyReport
     wanted = (
         select(
-            *(pair.finding_id, pair.report_id, pair.interval_s, pair.agreement, report.source, report.external_id),
+            *(pair.finding_id, pair.report_id, pair.interval_s, report.source, report.external_id),
             *(getattr(label, name) for name in _LABEL),
             *(label.evidence_start, label.evidence_end, report.version_ids),
             label.text_sha256 == report.text_sha256,
@@ -79,6 +82,15 @@ def report_truths(session: Session, findings: Collection[int], *, words: bool = 
     first = {row.finding_id: row for row in reversed(rows)}
     texts = _texts(session, {one for row in first.values() for one in row.version_ids}) if words else {}
     return {finding: _told(row, texts) for finding, row in first.items()}
+
+
+def reader_truths(session: Session, findings: Collection[int], kind: TruthKind) -> dict[int, Truth]:
+    """What readers of this kind say together of each finding of which they say anything."""
+    return {
+        finding: Truth(kind, str(said.label), said.laterality, said.size, f"{said.agreeing} of {said.readers} readers")
+        for (finding, whose), said in truths.truths_of(session, findings).items()
+        if whose is kind
+    }
 
 
 def unmatched(session: Session, findings: Collection[int]) -> dict[int, str]:
@@ -101,7 +113,7 @@ def _told(row: Any, texts: dict[int, str]) -> Truth:
     (*_, start, end, versions, same_text) = row
     here = texts and same_text and start is not None and all(one in texts for one in versions)
     return Truth(
-        kind=REPORT,
+        kind=TruthKind.REPORT,
         report=(row.source, row.external_id),
         label=row.value,
         laterality=row.laterality,
@@ -114,7 +126,6 @@ def _told(row: Any, texts: dict[int, str]) -> Truth:
         doubtful=row.needs_review if row.reviewer is None else not same_text,
         words=joined(texts[one] for one in versions)[start:end] if here else None,
         interval_s=row.interval_s,
-        agreement=row.agreement,
     )
 
 

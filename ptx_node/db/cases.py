@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, select, union_all
 
-from ptx_node.db.case_truths import report_truths, unmatched
+from ptx_node.db.case_truths import NO_READING, reader_truths, report_truths, unmatched
 from ptx_node.db.tables import ExaminationRow, FindingRow, Instance, Job, PatientIdentifier
+from ptx_node.domain.reading import TruthKind
 from ptx_node.errors import UsageError
 
 if TYPE_CHECKING:
@@ -132,13 +133,16 @@ def keys(session: Session, period: Period) -> list[Key]:
     return sorted((finding, instance) for finding, instance in rows)
 
 
-def page(session: Session, some: Sequence[Key], *, words: bool = False) -> list[Case]:
-    """These findings, in this order. `words`: also those of the report that decided, which have to be read from its text."""
+def page(session: Session, some: Sequence[Key], kind: TruthKind = TruthKind.REPORT, *, words: bool = False) -> list[Case]:
+    """These findings, in this order, with truth of one kind. `words`: also those of the report that decided, to be read from its text."""
     findings = [finding for finding, _ in some]
     images = _images(session, {instance for _, instance in some})
     read = _read(session, findings)
-    truths = report_truths(session, findings, words=words)
-    alone = unmatched(session, findings)
+    if kind is TruthKind.REPORT:
+        truths, alone = report_truths(session, findings, words=words), unmatched(session, findings)
+    else:
+        truths = reader_truths(session, findings, kind)
+        alone = dict.fromkeys(set(findings) - truths.keys(), NO_READING)
     return [
         Case(finding_id=finding, **images[instance], **read[finding], truth=truths.get(finding), unmatched=alone.get(finding))
         for finding, instance in some

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ptx_node.db import case_counts, cases
 from ptx_node.domain.finding import Outcome
+from ptx_node.domain.reading import TruthKind
 from ptx_node.domain.study import SIMULATED_ISSUER
 from ptx_node.validation.case_columns import COLUMNS, EXCLUSIONS, OVER_TIME
 from ptx_node.validation.case_course import LAST, Counted, course
@@ -66,7 +67,15 @@ class CaseTable:
         return tuple(self.flows)
 
 
-def write_case_table(session: Session, folder: Path, period: Period, naming: Naming, *, smallest_cell: int = SMALLEST_CELL) -> CaseTable:
+def write_case_table(
+    session: Session,
+    folder: Path,
+    period: Period,
+    naming: Naming,
+    *,
+    truth: TruthKind = TruthKind.REPORT,
+    smallest_cell: int = SMALLEST_CELL,
+) -> CaseTable:
     """Write `cases.csv`, `cases.parquet`, `exclusions.csv` and `over_time.csv` into a folder that has none of them.
 
     The same snapshot gives the same bytes, on either database.
@@ -76,6 +85,7 @@ def write_case_table(session: Session, folder: Path, period: Period, naming: Nam
         folder: is there.
         period: local days of examination.
         naming: who is told how; an identified table has nothing made coarser.
+        truth: whose word the answers are held against.
         smallest_cell: patients that share what a row tells of them, at least.
 
     Raises:
@@ -83,15 +93,16 @@ def write_case_table(session: Session, folder: Path, period: Period, naming: Nam
         UsageError: a file is there already or cannot be written; pyarrow is missing; the smallest cell is below 1.
         DatabaseUnavailableError: a retry may help.
     """
-    survey = _Survey(session, naming)
+    survey = _Survey(session, naming, truth)
     told = survey.persons(cases.keys(session, period))
     coarser = None if naming.identified else plan(told, identifiers(), "patient", smallest_cell)
     for _ in told:  # what no plan has read
         pass
-    writing = _Writing(session, naming, coarser)
+    writing = _Writing(session, naming, truth, coarser, Tally(truth))
     for one in case_counts.unread(session, period):
         writing.tally.unread(one.kind, exclusion_of_unread(one), one.code, one.count)
-    writing.tally.reports = case_counts.reports_alone(session, period)
+    if truth is TruthKind.REPORT:
+        writing.tally.reports = case_counts.reports_alone(session, period)
     with writing_csv(folder / CASES_CSV, COLUMNS) as write, writing_parquet(folder / CASES_PARQUET, COLUMNS) as write_too:
         writing.run(survey.decided(), (write, write_too))
     with writing_csv(folder / EXCLUSIONS_CSV, EXCLUSIONS) as write:
@@ -129,6 +140,7 @@ class _Survey:
 
     session: Session
     naming: Naming
+    truth: TruthKind
     listed: list[_Listed] = field(default_factory=list)
     patients: set[str] = field(default_factory=set)
     simulated: int = 0
@@ -136,7 +148,7 @@ class _Survey:
 
     def persons(self, keys: Sequence[Key]) -> Iterator[dict[str, str]]:
         """What each row tells of its person."""
-        for key, case in _paged(self.session, keys, words=False):
+        for key, case in _paged(self.session, keys, self.truth):
             before, model = exclusion_before_truth(case), model_of(case)
             one_object = self._known.setdefault(model, model)
             excluded, without_truth = before is not None, exclusion_by_truth(case) is not None
@@ -162,13 +174,14 @@ class _Writing:
 
     session: Session
     naming: Naming
+    truth: TruthKind
     plan: Plan | None
-    tally: Tally = field(default_factory=Tally)
+    tally: Tally
     counted: list[Counted] = field(default_factory=list)
 
     def run(self, decided: Sequence[tuple[Key, Exclusion | None]], writers: Sequence[Callable[[Mapping[str, str]], None]]) -> None:
         """Write every row in this order."""
-        paged = _paged(self.session, [key for key, _ in decided], words=True)
+        paged = _paged(self.session, [key for key, _ in decided], self.truth, words=True)
         for (_, case), (_, exclusion) in zip(paged, decided, strict=True):
             row = row_of(case, self.naming, exclusion or exclusion_by_truth(case))
             if self.plan is not None:
@@ -182,7 +195,7 @@ class _Writing:
                 self.counted.append(Counted(*moment, row["case_id"], row["model"], called, row["truth"], row["patient"]))
 
 
-def _paged(session: Session, keys: Sequence[Key], *, words: bool) -> Iterator[tuple[Key, Case]]:
+def _paged(session: Session, keys: Sequence[Key], truth: TruthKind, *, words: bool = False) -> Iterator[tuple[Key, Case]]:
     for first in range(0, len(keys), PAGE):
         some = keys[first : first + PAGE]
-        yield from zip(some, cases.page(session, some, words=words), strict=True)
+        yield from zip(some, cases.page(session, some, truth, words=words), strict=True)

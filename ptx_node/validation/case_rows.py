@@ -213,7 +213,13 @@ def _truth(case: Case, naming: Naming) -> dict[str, str]:
     agreement = agreement_of(label, positive=case.outcome == Outcome.POSITIVE) if case.outcome in ANSWERED else ""
     minutes = None if truth.interval_s is None else truth.interval_s / MINUTE_S
     values = (
-        *(truth.kind, naming.report(*truth.report), truth.label, yes_told(TRUTHS[label]), truth.laterality or ""),
+        *(
+            str(truth.kind),
+            naming.report(*truth.report) if truth.report else "",
+            truth.label,
+            yes_told(TRUTHS[label]),
+            truth.laterality or "",
+        ),
         *(text_told(truth.size), number_told(truth.depth_mm), yes_told(truth.drain)),
         *(text_told(truth.rule), text_told(truth.version), text_told(truth.language), yes_told(truth.doubtful)),
         *("" if truth.words is None else naming.words(truth.words), number_told(minutes), str(agreement)),

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ptx_node.domain.reading import TruthKind
 from ptx_node.domain.reconciliation import Agreement
 from ptx_node.validation.exclusions import REPORT_WORDS, WORDS, Exclusion
 from ptx_node.validation.flow import Flow, Left, Step
@@ -17,8 +18,13 @@ BOXES: Mapping[str, str] = {
     "received": "images that came in the period (a CT series is one), once for each job that was to read them",
     "read": "images that a model was given",
     "answered": "images with an answer, positive or negative",
-    "verified": "images with a CT report of the same patient and day that counts for them",
+    "verified": "images of which it is said what is true",
     "counted": "images with an answer and a truth that decides",
+}
+VERIFIED: Mapping[TruthKind, str] = {
+    TruthKind.REPORT: "images with a CT report of the same patient and day that counts for them",
+    TruthKind.READER: "images that a reader has labelled",
+    TruthKind.MASK: "images on which a reader has drawn",
 }
 ENDS: Mapping[str, str] = {
     Agreement.TRUE_POSITIVE: "called positive, and a pneumothorax",
@@ -54,6 +60,7 @@ class Leaving:
 class Tally:
     """Adds up; `unread` and `row` for each image, or for some at once."""
 
+    kind: TruthKind = TruthKind.REPORT
     counts: Counter[Leaving] = field(default_factory=Counter)
     reports: Mapping[str, int] = field(default_factory=dict)
 
@@ -83,7 +90,7 @@ class Tally:
                 if one.box == name and one.reason:
                     left[one.reason] += count
             leaving = tuple(Left(str(why), WORDS[why], left[why]) for why in Exclusion if left[why])
-            steps.append(Step(name, BOXES[name], below, leaving))
+            steps.append(Step(name, VERIFIED[self.kind] if name == "verified" else BOXES[name], below, leaving))
             below -= left.total()
         cells = Counter[str]()
         for one, count in mine.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ptx_node.db.case_counts import CONFLICT, UNROUTED
+from ptx_node.db.case_counts import CONFLICT, RETRIEVED, UNROUTED
 from ptx_node.domain.finding import Outcome
 from ptx_node.domain.job import JobState
 from ptx_node.domain.reconciliation import TRUTHS, Unmatched
@@ -40,6 +40,7 @@ class Exclusion(StrEnum):
     READ_AGAIN = "read_again"
     # Nobody says what is true
     NOT_RECONCILED = "not_reconciled"
+    NO_READING = "no_reading"
     PATIENT_UNKNOWN = "patient_unknown"
     NO_EXAMINATION_DATE = "no_examination_date"
     NO_REPORT_THAT_DAY = "no_report_that_day"
@@ -66,6 +67,7 @@ WORDS: Mapping[Exclusion, str] = {
     Exclusion.FAILED: "the reading failed",
     Exclusion.READ_AGAIN: "the same model read the same image before",
     Exclusion.NOT_RECONCILED: "no reconciliation has looked at it yet",
+    Exclusion.NO_READING: "no reader says anything of it",
     Exclusion.PATIENT_UNKNOWN: "its header names no patient",
     Exclusion.NO_EXAMINATION_DATE: "its header does not say when it was made",
     Exclusion.NO_REPORT_THAT_DAY: "no CT report of the patient that day which counts",
@@ -73,7 +75,7 @@ WORDS: Mapping[Exclusion, str] = {
     Exclusion.NOT_NEAREST: "another radiograph lies between it and the CT, or another CT before that",
     Exclusion.ORDER_UNKNOWN: "several of the day, and a time is missing",
     Exclusion.OTHER_EXAMINATION: "the CT report is of another examination of the day",
-    Exclusion.LABEL_UNDECIDED: "the report leaves it open",
+    Exclusion.LABEL_UNDECIDED: "the report, or the readers, leave it open",
 }
 
 REPORT_WORDS: Mapping[str, str] = {
@@ -99,13 +101,13 @@ _PLACES: Mapping[str, Exclusion] = {
     "late_ignored": Exclusion.LATE_IGNORED,
     "own_result": Exclusion.OWN_RESULT,
     "unreadable": Exclusion.UNREADABLE,
-    "retrieved": Exclusion.FETCHED,
+    RETRIEVED: Exclusion.FETCHED,
     "no_rule": Exclusion.NO_RULE,
     "not_eligible": Exclusion.REFUSED_BY_ROUTING,
     JobState.RUNNING: Exclusion.WAITING,
     JobState.QUARANTINED: Exclusion.FAILED,
     JobState.SUPERSEDED: Exclusion.SUPERSEDED,
-    JobState.DONE: Exclusion.FAILED,  # and left nothing
+    JobState.DONE: Exclusion.FAILED,  # and left nothing of it
 }
 
 

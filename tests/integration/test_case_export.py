@@ -18,6 +18,7 @@ from ptx_node.db.session import begin_snapshot, begin_write, open_engine
 from ptx_node.db.tables import Conflict, Instance, Table
 from ptx_node.domain.job import JobState
 from ptx_node.domain.radiology_report import Examination, ReportStatus
+from ptx_node.domain.reading import TruthKind
 from ptx_node.errors import UsageError
 from ptx_node.pipeline.enqueue import RouteOutcome
 from ptx_node.validation.case_columns import COLUMNS, EXCLUSIONS, OVER_TIME
@@ -210,6 +211,28 @@ def test_who_is_not_read_is_counted_by_why(hospital: Hospital, tmp_path: Path) -
     read_table(tmp_path / "out" / "exclusions.csv", EXCLUSIONS)
 
 
+def test_a_job_that_read_one_of_its_images_hides_none_of_the_others(hospital: Hospital, tmp_path: Path) -> None:
+    read, failed, refused = (hospital.image() for _ in range(3))
+    job = hospital.job([read, failed, refused], state="quarantined", cause="encode_failed", ineligible={refused: "lateral_view"})
+    hospital.finding(job, read)
+    slices = [hospital.image(modality="CT", series_instance_uid="1.7.ct") for _ in range(3)]
+    scout = hospital.image(modality="CT", series_instance_uid="1.7.scout")
+    hospital.finding(hospital.job([*slices, scout], ineligible={scout: "localizer"}), slices[1])
+    hospital.job([hospital.image(via="retrieve", route_outcome="retrieved")], state="queued")
+    table = hospital.export(tmp_path / "out")
+    counted = {(row["kind"], row["reason"], row["detail"]): row["count"] for row in lines(tmp_path / "out" / "exclusions.csv")}
+    expected = {
+        ("radiograph", "fetched", ""): "1",
+        ("radiograph", "failed", "encode_failed"): "1",
+        ("radiograph", "refused_by_routing", "lateral_view"): "1",
+        ("ct", "refused_by_routing", "localizer"): "1",
+        ("radiograph", "no_report_that_day", ""): "1",
+        ("ct", "no_report_that_day", ""): "1",
+    }
+    assert expected == counted
+    assert [6, 2, 2, 0, 0] == [step.count for step in table.flow.steps]
+
+
 def test_a_finding_that_does_not_count_says_why(hospital: Hospital, tmp_path: Path) -> None:
     hospital.read("1", outcome="not_eligible", reason="below_minimum_age")
     hospital.read("2", outcome="failed", reason="inference_failed")
@@ -268,6 +291,30 @@ def test_an_uncertain_label_leaves_after_the_report(hospital: Hospital, tmp_path
     )
     assert ("", "", report) == (row["span_sha256"], row["drain"], row["report"])
     assert [1, 1, 1, 1, 0] == [step.count for step in table.flow.steps]
+
+
+def test_answers_are_held_against_readers_where_these_are_asked_for(hospital: Hospital, tmp_path: Path) -> None:
+    for number in range(3):
+        hospital.read(str(number), outcome="negative")
+        hospital.told("Left pneumothorax.", str(number))
+    for reader, label in (("A", "positive"), ("B", "positive"), ("C", "negative")):
+        hospital.reading("1.8.1", label, reader)
+    for reader, label in (("A", "positive"), ("B", "negative")):
+        hospital.reading("1.8.2", label, reader)
+    table = hospital.export(tmp_path / "out", identified(), truth=TruthKind.READER)
+    rows = [
+        [row[name] for name in ("truth_kind", "label", "truth", "label_rule", "report", "agreement", "exclusion")]
+        for row in lines(tmp_path / "out" / "cases.csv")
+    ]
+    expected = [
+        ["reader", "positive", "1", "2 of 3 readers", "", "false_negative", ""],
+        ["reader", "uncertain", "", "0 of 2 readers", "", "undecided", "label_undecided"],
+        ["", "", "", "", "", "", "no_reading"],
+    ]
+    assert expected == rows
+    assert [3, 3, 3, 2, 1] == [step.count for step in table.flow.steps]
+    assert "reader" in table.flow.steps[3].words
+    assert 3 == hospital.export(tmp_path / "reports").flow.steps[-1].count
 
 
 def test_reports_that_count_for_no_image_are_named_too(hospital: Hospital, tmp_path: Path) -> None:
