@@ -12,7 +12,9 @@ from zoneinfo import ZoneInfo
 
 import uvicorn
 
+from ptx_node.dashboard import health
 from ptx_node.dashboard.app import create_app
+from ptx_node.dashboard.pages import PAGES
 from ptx_node.dashboard.parts import NodeFacts, Oidc, Parts, Proxy, Terms
 from ptx_node.db import heartbeats, schema
 from ptx_node.db.web_sessions import Lifetimes
@@ -21,6 +23,7 @@ from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.errors import ConfigurationError
 from ptx_node.log import get
 from ptx_node.wiring.dashboard_address import base_url
+from ptx_node.wiring.monitoring import make_exporter, make_probe
 from ptx_node.wiring.node import open_database, tls_paths
 
 if TYPE_CHECKING:
@@ -121,9 +124,10 @@ def serve(settings: Settings) -> int:
         raise ConfigurationError("the dashboard is switched off: dashboard.enabled")
     engine = open_database(settings, pool_size=10)
     schema.require_latest(engine)
+    monitoring = health.page(make_probe(settings, engine), make_exporter(settings, engine))
     certificate, private_key, trusted = tls_paths(dashboard.tls, settings)
     config = uvicorn.Config(
-        create_app(make_parts(settings, engine)),
+        create_app(make_parts(settings, engine), (*PAGES, monitoring)),
         host=dashboard.host,
         port=dashboard.port,
         log_level="warning",

@@ -6,15 +6,14 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import redis
-
 from ptx_node.db import schema
 from ptx_node.db.session import now
 from ptx_node.domain.retrieval import StudyQuery
 from ptx_node.domain.rule_check import Severity
 from ptx_node.errors import PtxError
 from ptx_node.wiring.models import describe_models, problems_of_rules
-from ptx_node.wiring.node import broker_url, make_destination, make_home, open_database
+from ptx_node.wiring.monitoring import ask_broker
+from ptx_node.wiring.node import make_destination, make_home, open_database
 from ptx_node.wiring.retrieval import make_archive, make_pace
 
 if TYPE_CHECKING:
@@ -79,11 +78,7 @@ def _broker(settings: Settings) -> Iterator[Check]:
         return
 
     def look() -> str:
-        try:
-            client = redis.Redis.from_url(broker_url(settings), socket_connect_timeout=3, socket_timeout=3)
-            client.ping()
-        except (redis.RedisError, OSError, ValueError) as error:
-            raise PtxError(f"Redis does not answer: {error}. Work waits in the database until it does") from error
+        ask_broker(settings)
         return "Redis answers"
 
     yield _tried("broker", look)

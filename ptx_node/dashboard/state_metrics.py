@@ -1,0 +1,103 @@
+"""How the node stands at this moment, as gauges for Prometheus."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from ptx_node.dashboard.instruments import gauge, single
+from ptx_node.db.heartbeats import INTERVAL_S
+from ptx_node.domain.job import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from prometheus_client.metrics_core import Metric
+
+    from ptx_node.dashboard.instruments import Limit
+    from ptx_node.db.gauges import Beat, Gauges
+
+ALIVE = timedelta(seconds=3 * INTERVAL_S)
+KINDS = (("job", "queued"), ("job", "running"), ("delivery", "waiting"), ("instance", "not_routed"), ("series", "not_complete"))
+"""What always has a value, so that an alarm sees 0 and not nothing."""
+GPU = {
+    "utilisation": ("ptx_gpu_utilisation_ratio", "How busy a worker's GPU was when it last gave a sign of life."),
+    "memory_used_bytes": ("ptx_gpu_memory_used_bytes", "Memory in use on a worker's GPU."),
+    "memory_bytes": ("ptx_gpu_memory_bytes", "Memory of a worker's GPU."),
+}
+"""Keys of the dictionary `gpu` in the detail of a heartbeat."""
+
+
+def state_metrics(state: Gauges, moment: datetime, limit: Limit) -> Iterator[Metric]:
+    """The gauges of `state` at `moment`; texts from outside go through `limit`."""
+    yield from _waiting(state, moment, limit)
+    yield from _failures(state, limit)
+    heard: dict[tuple[str, ...], float] = {}
+    for one in state.heard:
+        source = (one.kind, limit("source", one.source))
+        heard[source] = max(heard.get(source, 0.0), one.last_received_at.timestamp())
+    yield gauge("ptx_last_received_timestamp_seconds", "When a source was last heard.", ("kind", "source"), heard)
+    yield gauge(
+        "ptx_unmatched_recent",
+        "Findings and reports without a partner, reconciled in the last 7 days.",
+        ("side", "reason"),
+        state.unmatched,
+    )
+    pairs: Counter[tuple[str, ...]] = Counter()
+    for (model, version, agreement), count in state.pairs.items():
+        pairs[limit("model", model), limit("version", version), agreement] += count
+    yield gauge("ptx_pairs_recent", "Primary pairs of examinations of the last 7 days.", ("model", "version", "agreement"), pairs)
+    yield from _processes(state.beats, moment, limit)
+    if state.audit_head is not None:
+        yield single("ptx_audit_rows", "Number of the newest row of the audit trail.", state.audit_head[0])
+        yield single("ptx_audit_head_timestamp_seconds", "Time of the newest row of the audit trail.", state.audit_head[1].timestamp())
+
+
+def _waiting(state: Gauges, moment: datetime, limit: Limit) -> Iterator[Metric]:
+    counts = dict.fromkeys(KINDS, 0) | {(one.kind, one.state): one.count for one in state.waiting}
+    ages = dict.fromkeys(KINDS, 0.0) | {(one.kind, one.state): (moment - one.oldest_at).total_seconds() for one in state.waiting}
+    yield gauge("ptx_waiting", "What waits, by its state.", ("kind", "state"), counts)
+    yield gauge("ptx_oldest_waiting_seconds", "How long the oldest of them waits; 0: nothing waits.", ("kind", "state"), ages)
+    waiting: dict[str, float] = {}
+    oldest: dict[str, float] = {}
+    suspended: dict[str, float] = {}
+    unreached: dict[str, float] = {}
+    for one in state.backlog:
+        key = limit("destination", one.destination)
+        waiting[key], suspended[key], unreached[key] = one.waiting, int(one.suspended), one.failures_in_a_row
+        oldest[key] = (moment - one.oldest_at).total_seconds() if one.oldest_at else 0.0
+    for name, words, values in (
+        ("ptx_deliveries_waiting", "Deliveries not yet accepted.", waiting),
+        ("ptx_deliveries_oldest_seconds", "How long the oldest of them waits.", oldest),
+        ("ptx_destination_suspended", "Whether a person or a limit has suspended it.", suspended),
+        ("ptx_destination_failures_in_a_row", "To reach it at all.", unreached),
+    ):
+        yield gauge(name, words, ("destination",), {(key,): value for key, value in values.items()})
+
+
+def _failures(state: Gauges, limit: Limit) -> Iterator[Metric]:
+    causes = {(str(cause),): 0 for cause in Cause} | {(limit("cause", cause),): count for cause, count in state.quarantined.items()}
+    yield gauge("ptx_jobs_quarantined", "Jobs that are set aside now.", ("cause",), causes)
+    failed = {(limit("destination", name),): count for name, count in state.failed.items()}
+    yield gauge("ptx_deliveries_failed", "Deliveries that were given up, and not begun again.", ("destination",), failed)
+
+
+def _processes(beats: list[Beat], moment: datetime, limit: Limit) -> Iterator[Metric]:
+    alive: Counter[tuple[str, ...]] = Counter()
+    newest: dict[tuple[str, ...], float] = {}
+    for beat in beats:
+        role = (limit("role", beat.role),)
+        alive[role] += moment - beat.beat_at <= ALIVE
+        newest[role] = max(newest.get(role, 0.0), beat.beat_at.timestamp())
+    yield gauge("ptx_processes", "Processes that gave a sign of life in the last 30 seconds.", ("role",), alive)
+    yield gauge("ptx_heartbeat_timestamp_seconds", "The newest sign of life of a role.", ("role",), newest)
+    for key, (name, words) in GPU.items():
+        told = {
+            (limit("process", beat.process), str(index)): float(gpu[key])
+            for beat in beats
+            for index, gpu in enumerate(beat.detail.get("gpus", ()))
+            if moment - beat.beat_at <= ALIVE and key in gpu
+        }
+        yield gauge(name, words, ("process", "gpu"), told)
