@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ptx_node.cli.context import ConfigOption, JsonOption, acting_user, load_settings, print_json
+from ptx_node.domain.reading import TruthKind
 from ptx_node.errors import UsageError
 from ptx_node.validation import audit_segment, bag
 from ptx_node.validation.package import Request
@@ -23,14 +23,6 @@ MOST_SHOWN = 20
 
 app = typer.Typer(invoke_without_command=True, help="A package for auditors: cases, figures, report, audit trail; verify or recompute one.")
 PackageArgument = Annotated[Path, typer.Argument(metavar="DIR", help="The folder with bagit.txt.")]
-
-
-class TruthKind(StrEnum):
-    """Whose word is the truth."""
-
-    REPORT = "report"
-    READER = "reader"
-    MASK = "mask"
 
 
 @app.callback()
@@ -57,7 +49,7 @@ def export(  # noqa: PLR0917 - typer turns each argument into an option
     from ptx_node.wiring.export import run_export  # noqa: PLC0415 - verify and recompute need no node
 
     settings = load_settings(config)
-    request = Request(_day(since), _day(until), name, settings.node.time_zone, truth.value, identified, with_images, with_report_text)
+    request = Request(_day(since), _day(until), name, settings.node.time_zone, truth, identified, with_images, with_report_text)
     done = run_export(settings, request, out, actor=acting_user())
     if json:
         print_json(_told(done))

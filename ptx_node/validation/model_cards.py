@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ptx_node.db.model_history import Used
+    from ptx_node.db.thresholds import Step
     from ptx_node.domain.finding import ModelIdentity
 
 FOLDER = "models"
@@ -22,6 +23,8 @@ INDEX = "models/index.json"
 THRESHOLDS = "thresholds.csv"
 TOLD = ("docs/README.md", METADATA, "configs/inference.json", "docs/evaluation.json")
 """Of a bundle, in the package under the last part of the name."""
+HISTORY = "threshold-history.csv"
+HISTORY_HEADER = ("version", "action", "model", "weights_sha256", "value", "of_proposal", "month", "decided_by", "note")
 HEADER = ("model", "threshold", "findings", "first_month", "last_month")
 DIGITS_OF_WEIGHTS = 12
 
@@ -63,6 +66,18 @@ def write_thresholds(folder: Path, used: Sequence[Used], smallest: int) -> None:
             months = [f"{moment:%Y-%m}" if one.findings >= smallest else "" for moment in (one.first_at, one.last_at)]
             name = f"{one.model.name} {one.model.version} {one.model.weights_sha256[:DIGITS_OF_WEIGHTS]}"
             rows.writerow((name, "" if one.threshold is None else repr(one.threshold), one.findings, *months))
+
+
+def write_history(folder: Path, steps: Sequence[Step], *, identified: bool) -> None:
+    """Write `threshold-history.csv`: the site's own thresholds, the oldest step first; who decided, and why, only where names may stand."""
+    with (folder / HISTORY).open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(HISTORY_HEADER)
+        for one in sorted(steps, key=lambda step: step.number):
+            value = "" if one.value is None else repr(one.value)
+            who = (one.decided_by, " ".join(one.note.split())) if identified else ("", "")
+            cells = (one.number, one.action, one.model, one.weights_sha256, value, one.proposal or "", f"{one.decided_at:%Y-%m}")
+            rows.writerow((*cells, *who))
 
 
 def _copied(bundle: Path, folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ptx_node import __version__
+from ptx_node.domain.reading import TruthKind
 from ptx_node.validation import bag, checklists, crate, dictionary
 from ptx_node.validation.bill_of_materials import as_text, bill_of_materials
 
@@ -40,6 +41,7 @@ WORDS: Mapping[str, str] = {
     "report.pdf": "the report to print",
     "models/index.json": "the models that answered, with hashes",
     "thresholds.csv": "at which thresholds they answered",
+    "threshold-history.csv": "the site's own thresholds, as people proposed, applied and withdrew them",
     "settings.json": "settings of the node, as far as they may be told",
     "rules.json": "routing rules",
     "software.cdx.json": "software bill of materials, CycloneDX 1.6",
@@ -70,7 +72,7 @@ class Request:
     until: date
     name: str
     time_zone: str
-    truth: str = "report"
+    truth: TruthKind = TruthKind.REPORT
     identified: bool = False
     with_images: bool = False
     with_report_text: bool = False
@@ -82,7 +84,7 @@ class Request:
             "until": self.until.isoformat(),
             "name": self.name,
             "time_zone": self.time_zone,
-            "truth": self.truth,
+            "truth": self.truth.value,
             "identified": self.identified,
             "with_images": self.with_images,
             "with_report_text": self.with_report_text,
@@ -186,5 +188,5 @@ def _reproduce(request: Request, *, simulated: bool, seed: int) -> str:
 
 def _options(request: Request) -> list[str]:
     flags = {"--identified": request.identified, "--with-images": request.with_images, "--with-report-text": request.with_report_text}
-    options = [f"--since {request.since}", f"--until {request.until}", f"--truth {request.truth}"]
+    options = [f"--since {request.since}", f"--until {request.until}", f"--truth {request.truth.value}"]
     return options + ([f"--name {request.name}"] if request.name else []) + [flag for flag, wanted in flags.items() if wanted]

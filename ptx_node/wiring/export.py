@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ptx_node import __version__
-from ptx_node.db import audit, case_identifiers, model_history, schema
+from ptx_node.db import audit, case_identifiers, model_history, schema, thresholds
 from ptx_node.db.cases import Period
 from ptx_node.db.session import begin_snapshot, begin_write
 from ptx_node.domain.audit import START
@@ -85,10 +85,6 @@ def check_request(request: Request) -> None:
         )
     if request.with_images and request.identified:
         raise UsageError("images are exported de-identified only: give --with-images without --identified")
-    if request.truth != "report":
-        raise UsageError(
-            f"no truth of the kind '{request.truth}' has been imported into this node; the labels of CT reports are --truth report"
-        )
 
 
 def run_export(settings: Settings, request: Request, target: Path, *, actor: str) -> Exported:
@@ -163,7 +159,8 @@ class _Making:
 
     def everything(self, target: Path) -> Exported:
         self.data.mkdir()
-        table = write_case_table(self.session, self.data, self.period, self.naming, smallest_cell=self.settings.export.smallest_cell)
+        smallest = self.settings.export.smallest_cell
+        table = write_case_table(self.session, self.data, self.period, self.naming, truth=self.request.truth, smallest_cell=smallest)
         said_by_site = self.settings.node.site.upper().startswith("SIMULATED")  # images of a public set need not say it themselves
         simulated = table.rows > 0 and (said_by_site or table.simulated == table.rows)
         about, dated = self._audit()
@@ -239,6 +236,7 @@ class _Making:
         model_cards.write_models(self.data, [one.model for one in used], bundles.get)
         smallest = 1 if self.request.identified else self.settings.export.smallest_cell
         model_cards.write_thresholds(self.data, used, smallest)
+        model_cards.write_history(self.data, thresholds.history(self.session), identified=self.request.identified)
         package.write_json(self.data / "settings.json", settings_told(self.settings.model_dump(mode="json")))
         package.write_json(self.data / "rules.json", rules_told(self.settings.rules, in_full=self.request.identified))
 

@@ -288,7 +288,7 @@ def test_a_killed_export_leaves_a_partial_folder_that_the_next_removes(exported:
     events = len(site.events())
     command = [sys.executable, "-m", "ptx_node", "export", *PERIOD, "--out", str(out), "-c", str(site.config)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until(lambda: (partial / "data" / "metrics.json").exists(), what="half an export", timeout_s=60, interval_s=0.01)
+    wait_until((partial / "data" / "metrics.json").exists, what="half an export", timeout_s=60, interval_s=0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (True, False, events) == (partial.is_dir(), out.exists(), len(site.events()))
