@@ -50,10 +50,12 @@ def subgroups(model: OfModel, analysis: Analysis) -> Tree:
 
 def _groups(model: OfModel, judged: Judged) -> dict[Group, NDArray[np.bool_]]:
     groups: dict[Group, NDArray[np.bool_]] = {}
+    positive_N = np.flatnonzero(judged.truth_N)
     for attribute, column in OF_POSITIVES.items():
-        values_N = np.where(judged.truth_N, _stated(model.of_counted(column)), "")
-        positive = groups_of(attribute, _few(values_N))
-        groups |= {name: chosen_N & judged.truth_N for name, chosen_N in positive.items() if (chosen_N & judged.truth_N).any()}
+        values_P = _few(_stated(model.of_counted(column)[positive_N]))
+        for name, chosen_P in groups_of(attribute, values_P).items():
+            groups[name] = np.zeros_like(judged.truth_N)
+            groups[name][positive_N[chosen_P]] = True
     for attribute, column in OF_ALL.items():
         groups |= groups_of(attribute, _few(_stated(model.of_counted(column))))
     interval_N = np.abs(model.of_counted("interval_min"))
