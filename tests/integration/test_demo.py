@@ -10,6 +10,7 @@ import pydicom
 import pytest
 
 from ptx_node.demo.site import MARK
+from ptx_node.validation.bag import info_of
 
 
 @pytest.mark.parametrize("pacs", ["--pacs", "--no-pacs"])
@@ -28,6 +29,9 @@ def test_demo_ends_with_every_answer_checked(tmp_path: Path, pacs: str) -> None:
     assert "12 of 12 answers agree" in demo.stdout
     assert "3 true positive, 0 false positive, 0 false negative, 2 true negative; AUC 1.00" in demo.stdout
     assert "✗" not in demo.stdout
+    assert "every byte as written, audit rows in the trail of this node" in demo.stdout
+    assert "every figure the same to the last digit" in demo.stdout
+    assert "yes, only" == info_of(home / "export")["Contains-Simulated-Data"]
     if pacs == "--no-pacs":
         written = [pydicom.dcmread(path, stop_before_pixels=True).Modality for path in (home / "node" / "results").glob("*.dcm")]
         assert {"SEG": 6, "SR": 12, "OT": 10} == {name: written.count(name) for name in set(written)}
