@@ -181,7 +181,7 @@ def _reproduce(request: Request, *, simulated: bool, seed: int) -> str:
         " ".join(["ptx export", *_options(request), "--out FOLDER"]),
         "```",
         "",
-        "Beside the site's database `ptx export verify FOLDER` also holds each audit row against the node's own trail.",
+        "At the site, `ptx export verify FOLDER -c ptx.toml` also holds each audit row against the node's own trail.",
     ]
     return "\n".join(told) + "\n"
 
