@@ -25,6 +25,7 @@ from ptx_node.cli import (
     pull,
     reconcile,
     report_import,
+    report_relabel,
     report_review,
     reports,
     roles,
@@ -62,6 +63,7 @@ for module in (init, roles, demo, simulate, commission, send, pull, predict, rec
 app.add_typer(rules.app, name="rules", help="Check the routing rules, or explain what they do with an instance.")
 report_import.register(reports.app)
 report_review.register(reports.app)
+report_relabel.register(reports.app)
 app.add_typer(reports.app, name="reports", help="Radiology reports: what they say of a pneumothorax.")
 app.add_typer(cohort.app, name="cohort", help="Retrospective cohorts: a test set of the site's own patients.")
 app.add_typer(export.app, name="export")

@@ -263,9 +263,9 @@ class ReportIntake:
         rows = [*before, reports.add_version(session, report.id, version, number=len(before) + 1, message_id=message_id, now=now)]
         told = effective([_held(row) for row in rows])
         counting = [rows[number - 1] for number in told.orders]
-        text_before, patients_before = report.text_sha256, _patients(before, report)
+        seen_before, patients_before = _seen(report), _patients(before, report)
         changed = reports.settle(report, counting, told)
-        if made or text_before != report.text_sha256:
+        if made or seen_before != _seen(report):
             self._label(session, report, told, counting[-1], now)
         if made or patients_before != counting[0].patients:
             changed |= reports.place(session, report, [PatientIdentity(*one) for one in counting[0].patients], now=now, new=made)
@@ -280,27 +280,38 @@ class ReportIntake:
             report.label_id = reports.persons_label(session, report.id)
             return
         if self._labeller is not None:
-            label = self._labeller(told.text, _examination(report))
+            label = self._labeller(told.text, examination_of(report))
             label_id = reports.add_label(session, report, label, version_id=newest.id, now=now)
-            detail = {
-                "label": label_id,
-                "report": report.id,
-                "version": newest.id,
-                "text_sha256": report.text_sha256,
-                "value": str(label.value),
-                "rule": label.rule,
-                "labeller": label.labeller,
-            }
-            audit.note(session, Event(AuditKind.LABEL, NODE, detail))
+            audit.note(session, label_event(label_id, report, newest.id, label))
+
+
+def label_event(label_id: int, report: RadiologyReport, version_id: int, label: ReportLabel) -> Event:
+    """What the audit trail keeps of a label that the rules gave."""
+    detail = {
+        "label": label_id,
+        "report": report.id,
+        "version": version_id,
+        "text_sha256": report.text_sha256,
+        "value": str(label.value),
+        "rule": label.rule,
+        "labeller": label.labeller,
+    }
+    return Event(AuditKind.LABEL, NODE, detail)
 
 
 def _held(row: RadiologyReportVersion) -> Held:
     return Held(row.number, ReportStatus(row.status), row.issued_at or row.received_at, row.text)
 
 
+def _seen(report: RadiologyReport) -> tuple[str, Examination]:
+    """What a label is made of."""
+    return report.text_sha256, examination_of(report)
+
+
 def _patients(rows: Sequence[RadiologyReportVersion], report: RadiologyReport) -> object:
     return next((row.patients for row in rows if report.version_ids and row.id == report.version_ids[0]), None)
 
 
-def _examination(report: RadiologyReport) -> Examination:
+def examination_of(report: RadiologyReport) -> Examination:
+    """What a report is of, as it stands."""
     return Examination(report.accession_number, report.study_instance_uid, report.modality, report.procedure_code, report.procedure_text)

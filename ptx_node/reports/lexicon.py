@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from ptx_node.reports import english, french
+from ptx_node.reports import english, french, procedures
 from ptx_node.reports.sections import Part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-LABELLER = "1"
+LABELLER = "2"
 """Counts changes of the reading itself; changes of the tables show in the digest beside it."""
 
 TERM = (
@@ -145,7 +145,7 @@ def lexicon(language: str) -> Lexicon:
 def labeller() -> str:
     """Version of the labeller: its number and a digest of every table, so that no rule changes unseen."""
     digest = hashlib.sha256(TERM.encode())
-    for words in (english, french):
+    for words in (english, french, procedures):
         digest.update(repr(_tables(words)).encode())
     return f"{LABELLER}-{digest.hexdigest()[:12]}"
 

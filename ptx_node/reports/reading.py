@@ -62,13 +62,13 @@ def told(folded: Folded, cut: list[Section], lexicon: Lexicon) -> tuple[list[Tol
 
 def _of_section(section: Section, folded: Folded, lexicon: Lexicon, known: tuple[list[int], int]) -> list[Told]:
     names, width = known
-    spans = sentences(folded, section.start, section.end, width)
+    within = names[bisect_left(names, section.start) : bisect_left(names, section.end)]
+    spans = sentences(folded, section.start, section.end, width, beyond=(within[-1], OPENING))
     technique = -1
     if section.part is Part.BODY:
         technique = next((place for place, span in enumerate(spans[:OPENING]) if _is_technique(folded.text[slice(*span)], lexicon)), -1)
     found: list[Told] = []
     starts = [start for start, _ in spans]
-    within = names[bisect_left(names, section.start) : bisect_left(names, section.end)]
     for place in sorted({bisect_right(starts, name) - 1 for name in within} - {-1}):
         if len(found) >= MOST:
             break
@@ -120,5 +120,5 @@ def _first_end(section: Section, folded: Folded, width: int) -> int:
         place = text.find(mark, start, section.end)
         if place >= 0:
             return place
-    spans = sentences(folded, start, section.end, width)
+    spans = sentences(folded, start, section.end, width, beyond=(start - 1, 1))
     return spans[0][1] if spans else section.end

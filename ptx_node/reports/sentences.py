@@ -25,7 +25,7 @@ LONGEST = 1500
 """A sentence is cut after so many characters, whatever it says: rules stay linear on text without any full stop."""
 
 
-def sentences(folded: Folded, start: int, end: int, width: int) -> list[Span]:
+def sentences(folded: Folded, start: int, end: int, width: int, *, beyond: tuple[int, int] | None = None) -> list[Span]:
     """Spans of the sentences between two places of the folded text, without the space around them.
 
     Args:
@@ -33,6 +33,7 @@ def sentences(folded: Folded, start: int, end: int, width: int) -> list[Span]:
         start: first character of the section.
         end: one past its last.
         width: length of the text's longest line, by which wrapped lines are told.
+        beyond: (place, count): where given, no more sentences are cut than the one after this place, and so many at least.
     """
     text = folded.text
     found: list[Span] = []
@@ -46,6 +47,8 @@ def sentences(folded: Folded, start: int, end: int, width: int) -> list[Span]:
         after = stop.end() if stop[0] in ENDS else at
         _add(found, text, begun, after)
         begun = after
+        if beyond is not None and len(found) >= beyond[1] and found[-1][0] > beyond[0]:
+            return found
     _add(found, text, begun, end)
     return found
 

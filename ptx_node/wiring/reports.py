@@ -18,7 +18,7 @@ from ptx_node.log import get
 from ptx_node.pipeline.patients import register_new
 from ptx_node.pipeline.report_intake import ReportIntake
 from ptx_node.pipeline.report_sr import take_waiting
-from ptx_node.reports import label_report
+from ptx_node.reports import label_examined
 from ptx_node.settings import TlsFiles
 from ptx_node.wiring.node import open_database, open_store, stop_on_signals, tls_paths
 
@@ -40,9 +40,9 @@ def load_authorities(settings: Settings) -> Authorities:
     return Authorities(settings.patients.default_authority, aliases)
 
 
-def read_report(text: str, _examination: Examination, /) -> ReportLabel:
-    """What reads the reports: the rules of `ptx_node.reports`, which tell the language by the words."""
-    return label_report(text)
+def read_report(text: str, examination: Examination, /) -> ReportLabel:
+    """What reads the reports: the rules of `ptx_node.reports`, which tell the language by the words, and see what was examined."""
+    return label_examined(text, examination)
 
 
 def make_intake(settings: Settings, engine: Engine) -> ReportIntake:
