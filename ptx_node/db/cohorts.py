@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 BATCH = 500
 """Rows of one statement."""
-TERMS = ("name", "since", "until", "wanted", "seed", "archive", "model", "weights_sha256", "threshold", "interval_s", "after_too")
+TERMS = ("name", "since", "until", "wanted", "seed", "archive", "model", "weights_sha256", "interval_s", "after_too")
 
 
 def find(session: Session, name: str) -> Cohort | None:
@@ -175,9 +175,9 @@ def images_of(session: Session, studies: Collection[str], modalities: Collection
 
 
 def finding_by(session: Session, cohort: Cohort, input_digest: str) -> int | None:
-    """An answer that this very model, at this threshold, gave about these very images before."""
+    """An answer that this very model gave about these very images before."""
     table = FindingRow
-    mine = and_(table.input_digest == input_digest, table.device_uid == cohort.device_uid, table.threshold == cohort.threshold)
+    mine = and_(table.input_digest == input_digest, table.device_uid == cohort.device_uid)
     stands = select(func.min(table.id)).join(Job, Job.id == table.job_id).join(ExaminationRow, ExaminationRow.finding_id == table.id)
     answered = table.outcome.in_((Outcome.POSITIVE, Outcome.NEGATIVE))
     return session.scalar(stands.where(mine, answered, Job.superseded_by_id.is_(None)))
@@ -203,6 +203,7 @@ class Counted:
 
     Attributes:
         label: of the report when the cohort was begun; `positive` is what it was taken for.
+        threshold: that was in force when the cohort was begun. A probability at or above it is `called_positive`, whatever holds since.
         interval_s: from the radiograph to the CT; None where a time is missing.
     """
 
@@ -223,10 +224,11 @@ def members(session: Session, cohort_id: int) -> list[Counted]:
     member, finding = CohortMember, FindingRow
     columns: tuple[Any, ...] = (
         *(member.report_id, member.person_id, member.label_id, member.label, member.positive, finding.id),
-        *(finding.outcome == Outcome.POSITIVE, finding.probability, finding.threshold, member.interval_s),
+        *(finding.probability >= Cohort.threshold, finding.probability, Cohort.threshold, member.interval_s),
     )
     counted = and_(member.cohort_id == cohort_id, member.state == MemberState.COUNTED)
-    rows = session.execute(select(*columns).join(finding, finding.id == member.finding_id).where(counted).order_by(member.turn))
+    wanted = select(*columns).join(finding, finding.id == member.finding_id).join(Cohort, Cohort.id == member.cohort_id)
+    rows = session.execute(wanted.where(counted).order_by(member.turn))
     return [Counted(*row) for row in rows]
 
 

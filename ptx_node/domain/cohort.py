@@ -120,7 +120,7 @@ class Terms:
         since, until: local days of the CT examinations, both included.
         wanted: patients a group, of a balanced cohort; None of a consecutive one.
         archive, model: the site's names.
-        weights_sha256, threshold: of that model when the cohort was begun.
+        weights_sha256: of that model when the cohort was begun.
         interval_s: longest time between radiograph and CT; None: the day.
         after_too: where no radiograph was made before the CT, the nearest after it counts.
 
@@ -137,7 +137,6 @@ class Terms:
     archive: str
     model: str
     weights_sha256: str
-    threshold: float
     interval_s: float | None = None
     after_too: bool = False
 

@@ -5,6 +5,7 @@ From then on nothing that comes later changes who is in it: neither a corrected 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import IntegrityError
@@ -41,8 +42,24 @@ OUT = {
 """What reconciliation says of a report that counts nowhere, as a cohort says it."""
 
 
-def begin(engine: Engine, terms: Terms, model: ModelIdentity, *, by: str, settings_sha256: str) -> tuple[Cohort, bool]:
-    """The cohort of this name, and whether it was begun now; `by` is who decided it.
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What holds at the moment at which a cohort is begun, and stays its own.
+
+    Attributes:
+        threshold: the probability at and above which the model calls.
+        by: who decided to build it.
+        settings_sha256: of the settings, as the audit trail names them.
+    """
+
+    model: ModelIdentity
+    threshold: float
+    by: str
+    settings_sha256: str
+
+
+def begin(engine: Engine, terms: Terms, now: Circumstances) -> tuple[Cohort, bool]:
+    """The cohort of this name, and whether it was begun now.
 
     Raises:
         UsageError: it was begun with other terms before; the message says what differs.
@@ -53,7 +70,7 @@ def begin(engine: Engine, terms: Terms, model: ModelIdentity, *, by: str, settin
     if known is None:
         try:
             with begin_write(engine) as session:
-                return _write(session, terms, model, by, settings_sha256), True
+                return _write(session, terms, now), True
         except IntegrityError:  # another process began it at this moment
             with begin_read(engine) as session:
                 known = cohorts.find(session, terms.name)
@@ -65,7 +82,7 @@ def begin(engine: Engine, terms: Terms, model: ModelIdentity, *, by: str, settin
     return known, False
 
 
-def _write(session: Session, terms: Terms, model: ModelIdentity, by: str, settings_sha256: str) -> Cohort:
+def _write(session: Session, terms: Terms, now: Circumstances) -> Cohort:
     moment = current_time()
     told = rows.reports_of_period(session, terms.since, terms.until)
     people = cohorts.people_of_parked(session, terms.since, terms.until)
@@ -99,15 +116,17 @@ def _write(session: Session, terms: Terms, model: ModelIdentity, by: str, settin
     cohort = Cohort(
         **{name: getattr(terms, name) for name in cohorts.TERMS},
         choice=terms.choice,
-        model_version=model.version,
-        device_uid=model.device_uid,
-        settings_sha256=settings_sha256,
-        asked_by=by,
+        model_version=now.model.version,
+        device_uid=now.model.device_uid,
+        threshold=now.threshold,
+        settings_sha256=now.settings_sha256,
+        asked_by=now.by,
         state=CohortState.BUILDING,
         created_at=moment,
     )
     cohorts.begin(session, cohort, members)
-    audit.note(session, decision(by, "build cohort", **_said(terms), device_uid=model.device_uid, members=len(members)))
+    said = {**_said(terms), "device_uid": now.model.device_uid, "threshold": now.threshold, "members": len(members)}
+    audit.note(session, decision(now.by, "build cohort", **said))
     return cohort
 
 

@@ -80,6 +80,6 @@ def _settle(session: Session, cohort: Cohort, member: CohortMember) -> bool:
         return cohorts.exclude(session, member, Exclusion.UNREADABLE, code=job.cause, detail=job.detail, now=moment)
     if job.state != JobState.DONE or finding is None or finding.outcome not in {Outcome.POSITIVE, Outcome.NEGATIVE}:
         return cohorts.exclude(session, member, Exclusion.MODEL_FAILED, code=job.cause, detail=job.detail, now=moment)
-    if (finding.device_uid, finding.threshold) != (cohort.device_uid, cohort.threshold):
+    if finding.device_uid != cohort.device_uid:
         return cohorts.exclude(session, member, Exclusion.MODEL_FAILED, code=OTHER_MODEL, now=moment)
     return cohorts.advance(session, member, MemberState.COUNTED, now=moment, finding_id=finding.id)

@@ -92,7 +92,6 @@ class CohortBuild:
             archive=archive.name,
             model=name,
             weights_sha256=self._model.identity.weights_sha256,
-            threshold=self._model.decision.class_threshold,
             interval_s=wish.interval_s,
             after_too=wish.after_too,
         )
@@ -117,9 +116,9 @@ class CohortBuild:
             DatabaseUnavailableError, RetryableError: give the command again.
         """
         find_patients(self._settings, self._engine)()
-        cohort, _ = cohort_select.begin(
-            self._engine, self._terms, self._model.identity, by=by, settings_sha256=settings_sha256(self._settings)
-        )
+        threshold = self._model.decision.class_threshold
+        now_holds = cohort_select.Circumstances(self._model.identity, threshold, by, settings_sha256(self._settings))
+        cohort, _ = cohort_select.begin(self._engine, self._terms, now_holds)
         left = Left()
         with ThreadPoolExecutor(self._settings.worker.decode_threads) as pool:
             reader = _Reader(self._settings, self._engine, cohort, pool)

@@ -44,6 +44,9 @@ CONFIG = """
 home = "home"
 time_zone = "Europe/Paris"
 
+[store]
+watermark_bytes = WATERMARK
+
 [worker]
 torch_threads = 1
 device = "cpu"
@@ -114,8 +117,9 @@ class Site:
     def engine(self) -> Engine:
         return open_engine(load(self.config).database_url)
 
-    def configure(self, *, window: str = "", per_minute: int = 6000) -> None:
-        self.config.write_text(self.text.replace("WINDOW", window).replace("= 6000", f"= {per_minute}"))
+    def configure(self, *, window: str = "", per_minute: int = 6000, watermark_bytes: int = 1_000_000) -> None:
+        text = self.text.replace("WINDOW", window).replace("= 6000", f"= {per_minute}")
+        self.config.write_text(text.replace("WATERMARK", str(watermark_bytes)))
 
     def ptx(self, *words: str) -> tuple[int, Any]:
         """Run a command with --json; exit code, and what it printed as JSON, else what it said."""
@@ -300,7 +304,7 @@ def kill_when(site: Site, seen: Callable[[Engine], bool]) -> None:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     engine = site.engine
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while not seen(engine) and process.poll() is None and time.monotonic() < end:
             time.sleep(0.02)
         assert process.poll() is None, "it ended before there was anything to see"
@@ -324,7 +328,7 @@ def let_leases_pass(site: Site) -> None:
     engine.dispose()
 
 
-def test_an_archive_that_is_away_or_closed_costs_nobody_his_place(make_site: Callable[..., Site], hospital: Hospital) -> None:
+def test_an_archive_away_or_closed_and_a_full_disk_cost_nobody_his_place(make_site: Callable[..., Site], hospital: Hospital) -> None:
     site = make_site()
     code, answer = site.build(archive="away", name="c0")
     assert (1, True) == (code, "AWAY" in answer["blocked"])
@@ -337,6 +341,10 @@ def test_an_archive_that_is_away_or_closed_costs_nobody_his_place(make_site: Cal
     assert (0, None, "building") == (code, answer["blocked"], answer["cohort"]["state"])
     assert answer["window_opens_at"] is not None
     assert 0 == site.count(Instance)
+    site.configure(watermark_bytes=10**15)
+    code, answer = site.build(archive="web")
+    assert (1, True, 0) == (code, "room" in answer["blocked"], site.count(Instance))
+    site.configure(window=f"{later:%H:%M}-{later + timedelta(minutes=1):%H:%M}")
     code, answer = site.build("--now", archive="web")
     assert (0, "complete") == (code, answer["cohort"]["state"])
     assert hospital.expected == reasons(answer["flow"])

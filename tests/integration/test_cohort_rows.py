@@ -37,7 +37,7 @@ from tests.findings import MODEL
 from tests.radiology import MR1, MR2, NOON, SITE, arrival, instance_row, make_intake, version
 
 DAY = date(2026, 3, 1)
-TERMS = Terms("c1", DAY, DAY + timedelta(days=30), Choice.CONSECUTIVE, None, 1, "pacs", "cxr", MODEL.weights_sha256, 0.4)
+TERMS = Terms("c1", DAY, DAY + timedelta(days=30), Choice.CONSECUTIVE, None, 1, "pacs", "cxr", MODEL.weights_sha256)
 NUMBERS = iter(range(1, 10**9))
 TEXTS = {True: "Left pneumothorax.", False: "No pneumothorax."}
 
@@ -53,6 +53,7 @@ class Hospital:
     asked: list[StudyQuery] = field(default_factory=list)
     away: bool = False
     authorities: Authorities = SITE
+    threshold: float = 0.4
 
     def find_studies(self, query: StudyQuery, *, limit: int) -> Found:
         """As an archive that matches by patient and day."""
@@ -82,7 +83,8 @@ class Hospital:
         return uid
 
     def begin(self, **changes: Any) -> Cohort:
-        cohort, _ = cohort_select.begin(self.engine, replace(TERMS, **changes), MODEL, by="tester", settings_sha256="0" * 64)
+        holds = cohort_select.Circumstances(MODEL, self.threshold, "tester", "0" * 64)
+        cohort, _ = cohort_select.begin(self.engine, replace(TERMS, **changes), holds)
         return cohort
 
     def search(self, cohort: Cohort, *, home_issuer: str = "") -> None:
@@ -237,8 +239,8 @@ def test_a_name_begins_once_and_other_words_are_told(hospital: Hospital) -> None
     hospital.told("R2", patients=(MR2,))
     assert first.id == hospital.begin().id
     assert {"R1": "waiting"} == hospital.ends(), "what came later is not in it"
-    with pytest.raises(UsageError, match=r"threshold is 0\.4, not 0\.5"):
-        hospital.begin(threshold=0.5)
+    with pytest.raises(UsageError, match="seed is 1, not 2"):
+        hospital.begin(seed=2)
 
 
 def test_two_who_begin_at_once_begin_one(either: Hospital) -> None:
@@ -461,3 +463,16 @@ def test_labels_that_changed_since_are_counted_and_change_nobody(either: Hospita
     with begin_read(either.engine) as session:
         assert 1 == cohorts.labels_changed(session, cohort.id)
         assert before == cohorts.members(session, cohort.id)
+
+
+def test_the_threshold_is_that_of_the_beginning(hospital: Hospital) -> None:
+    """A site that moved its threshold while the cohort was built: everybody is called by the one that held at first."""
+    hospital.told()
+    hospital.study("1", radiograph())
+    hospital.threshold = 0.95
+    cohort = hospital.begin()
+    hospital.threshold = 0.4
+    assert (cohort.id, 0.95) == (hospital.build().id, cohort.threshold)
+    with begin_read(hospital.engine) as session:
+        (counted,) = cohorts.members(session, cohort.id)
+    assert (0.9, False, 0.95) == (counted.probability, counted.called_positive, counted.threshold)

@@ -25,7 +25,7 @@ from ptx_node.validation.cohort import BOXES, figures_of, flow_of
 from ptx_node.validation.statistics import Table
 
 DAY = date(2026, 3, 1)
-TERMS = Terms("c1", DAY, DAY, Choice.CONSECUTIVE, None, 1, "pacs", "cxr", "ab" * 32, 0.5)
+TERMS = Terms("c1", DAY, DAY, Choice.CONSECUTIVE, None, 1, "pacs", "cxr", "ab" * 32)
 
 
 def candidate(report: int, person: int, *, positive: bool = False, day: int = 1, hour: int | None = 12) -> Candidate:
