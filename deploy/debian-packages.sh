@@ -12,6 +12,7 @@ test)
     # Other implementations to test against (dcmtk, Redis, PostgreSQL), validators of what the node writes (dicom3tools,
     # PixelMed), and linters of what stands in deploy/.
     packages="$packages dcmtk dicom3tools libpixelmed-java default-jre-headless redis-server postgresql openssl shellcheck systemd prometheus"
+    packages="$packages chromium fonts-dejavu-core"
     ;;
 *)
     echo "usage: debian-packages.sh demo|test" >&2

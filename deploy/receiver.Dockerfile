@@ -1,4 +1,4 @@
-# Receiver, scheduler and database migrations: no torch, no image codecs.
+# Receiver, scheduler, dashboard and database migrations: no torch, no image codecs.
 # Build from the root of the repository: docker build -f deploy/receiver.Dockerfile -t ptx-node-receiver .
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /opt/ptx-node
@@ -25,5 +25,5 @@ ENV PATH=/opt/ptx-node/.venv/bin:$PATH \
 WORKDIR /var/lib/ptx
 USER 10001:10001
 VOLUME /var/lib/ptx
-EXPOSE 11112 8042 2575 8043
+EXPOSE 11112 8042 2575 8043 8044
 CMD ["ptx", "receive"]

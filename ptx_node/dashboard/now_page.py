@@ -45,6 +45,8 @@ SLOW_FRESH_S = 60.0
 SETTLED = timedelta(hours=2)
 """An hour's counts do not change any more once it ended so long ago: rows are committed soon after their times."""
 SILENT_S = 3 * INTERVAL_S
+NEEDED = (("receive", "receiver"), ("worker-infer", "reader"), ("worker-flow", "delivery worker"), ("schedule", "scheduler"))
+"""Roles without which a node does not work, and what people call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,18 +182,9 @@ def _summary(
         f"{one.name} is no longer configured, and {one.waiting} wait for it" for one in destinations if not one.configured and one.waiting
     ]
     found += [f"{one.ae_title or one.source} is silent" for one in known if one.silent]
-    found += [f"{one.role} on {one.host} gives no sign of life" for one in processes if one.silent_s > SILENT_S]
-    roles = {one.role for one in processes if one.silent_s <= SILENT_S}
-    found += [
-        f"no {what} is running"
-        for role, what in (
-            ("receive", "receiver"),
-            ("worker-infer", "reader"),
-            ("worker-flow", "delivery worker"),
-            ("schedule", "scheduler"),
-        )
-        if role not in roles
-    ]
+    alive = {one.role for one in processes if one.silent_s <= SILENT_S}
+    found += [f"no {what} is running" for role, what in NEEDED if role not in alive]
+    found += [f"{one.role} on {one.host} gives no sign of life" for one in processes if one.silent_s > SILENT_S and one.role in alive]
     if disk and disk.free_bytes < disk.watermark_bytes:
         found.append("the disk is full: images are refused")
     elif disk and disk.free_bytes < max(2 * disk.watermark_bytes, disk.total_bytes // 20):

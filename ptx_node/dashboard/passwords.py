@@ -18,10 +18,14 @@ AT_ONCE = 2
 
 
 class Passwords:
-    """Hashes and checks, a few at a time. One for an application."""
+    """Hashes and checks, a few at a time. One for an application.
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher()  # argon2id, 64 MiB, three passes, four lanes: RFC 9106's second recommendation
+    Args:
+        hasher: by default argon2id with 64 MiB, three passes and four lanes, RFC 9106's second recommendation.
+    """
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher()
         self._room = threading.BoundedSemaphore(AT_ONCE)
         self._nobody = self._hasher.hash("nobody's password")
 

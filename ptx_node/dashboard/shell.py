@@ -9,7 +9,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from fastapi import FastAPI
+    from starlette.types import Message, Receive, Scope, Send
 
     from ptx_node.dashboard.parts import Terms
 
@@ -29,19 +30,21 @@ HEADERS = {
 }
 STRICT_TRANSPORT = "max-age=31536000"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+FOR_MACHINES = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})
+"""Probes and Prometheus ask by whatever address they have; a cookie of the dashboard's own name does not come with that."""
 
 
 class Shell:
-    """Around the whole application, its errors included."""
+    """Around the whole application `inside`, its errors included."""
 
-    def __init__(self, app: ASGIApp, terms: Terms) -> None:
-        self._app = app
+    def __init__(self, app: FastAPI, terms: Terms) -> None:
+        self.inside = app
         self._terms = terms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self.inside(scope, receive, send)
             return
 
         async def with_headers(message: Message) -> None:
@@ -54,16 +57,16 @@ class Shell:
                     headers["Strict-Transport-Security"] = STRICT_TRANSPORT
             await send(message)
 
-        problem = self._problem(scope["method"], Headers(scope=scope))
+        problem = self._problem(scope["method"], scope["path"], Headers(scope=scope))
         if problem is not None:
             status, text = problem
             await PlainTextResponse(text, status)(scope, receive, with_headers)
             return
-        await self._app(scope, _bounded(receive), with_headers)
+        await self.inside(scope, _bounded(receive), with_headers)
 
-    def _problem(self, method: str, headers: Headers) -> tuple[int, str] | None:
+    def _problem(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
-        if _name(host) not in self._terms.hosts:
+        if path not in FOR_MACHINES and _name(host) not in self._terms.hosts:
             return 421, "This name is not the dashboard's: set dashboard.base_url to the address that people use.\n"
         if method not in SAFE:
             origin = headers.get("origin")

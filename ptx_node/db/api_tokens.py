@@ -64,10 +64,21 @@ def revoke(session: Session, name: str, *, by: str, now: datetime) -> None:
     audit.note(session, decision(by, "revoke token", token=name))
 
 
-def any_alive(session: Session, scope: Permission, *, now: datetime) -> bool:
+def opened_by_token(engine: Engine, scope: Permission) -> bool:
     """Whether some token opens this."""
-    rows = session.scalars(select(ApiToken).where(ApiToken.revoked_at.is_(None), ApiToken.expires_at > now))
+    with begin_read(engine) as session:
+        rows = session.scalars(select(ApiToken).where(ApiToken.revoked_at.is_(None), ApiToken.expires_at > now())).all()
     return any(scope in row.scopes for row in rows)
+
+
+def holds(engine: Engine, authorization: str, scope: Permission) -> bool:
+    """Whether an `Authorization` header carries a token of ours with this scope.
+
+    Raises:
+        DatabaseUnavailableError: nobody can be looked up now.
+    """
+    found = who(engine, authorization)
+    return found is not None and found.may(scope)
 
 
 def who(engine: Engine, authorization: str) -> Who | None:

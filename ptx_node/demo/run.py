@@ -23,6 +23,7 @@ from ptx_node.simulator.modality import all_taken, send_files
 from ptx_node.simulator.pacs import orthanc_program, running_pacs
 from ptx_node.simulator.processes import port_answers, running
 from ptx_node.wiring import open_database
+from ptx_node.wiring.dashboard_address import announcement
 from ptx_node.worker.supervisor import role_command
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def run(folder: Path, *, once: bool, with_pacs: bool, stop: threading.Event) -> 
         good = _export(settings, engine, site, console) and good
         for one in found:
             console.print(f"  {one.kind.upper():3}  {one.sop_instance_uid}  {one.summary}", highlight=False, soft_wrap=True)
-        _where_to_look(console, site, pacs)
+        _where_to_look(console, site, pacs, announcement(settings))
         if not once:
             console.print("running until Ctrl-C")
             while not stop.wait(0.5) and process.poll() is None:
@@ -152,10 +153,12 @@ def _report(console: Console, studies: Sequence[DemoStudy], seen: Mapping[str, J
     return failed == 0 and bool(found) and all(verdicts)
 
 
-def _where_to_look(console: Console, site: Site, pacs: Pacs | None) -> None:
+def _where_to_look(console: Console, site: Site, pacs: Pacs | None, dashboard: list[str]) -> None:
     lines = [f"ptx status -c {site.config}", f"ptx jobs -c {site.config}", f"ptx deliveries -c {site.config}"]
     if pacs:
         lines.insert(0, f"{pacs.http_url}/app/explorer.html  (Orthanc, while the demonstration runs)")
     console.print("look at:")
     for line in lines:
         console.print(f"  {line}", highlight=False, soft_wrap=True)
+    for line in dashboard:
+        console.print(line, highlight=False, soft_wrap=True)

@@ -27,6 +27,7 @@ class Site:
     folder: Path
     dicom_port: int
     hl7_port: int
+    dashboard_port: int
 
     @property
     def config(self) -> Path:
@@ -48,7 +49,7 @@ def prepare(folder: Path) -> Site:
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MARK).write_text("made by `ptx demo`, which clears this folder at its next run\n", encoding="ascii")
-    return Site(folder.resolve(), *free_ports(2))
+    return Site(folder.resolve(), *free_ports(3))
 
 
 def write_settings(site: Site, pacs: Pacs | None) -> None:
@@ -90,6 +91,9 @@ name = "ris"
 application = "{APPLICATION}"
 facility = "{FACILITY}"
 addresses = ["127.0.0.1"]
+
+[dashboard]
+port = {site.dashboard_port}
 
 [worker]
 sweep_interval_s = 1.0

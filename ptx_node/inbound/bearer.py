@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def no_scope(_authorization: str) -> bool:
+    """Of a door that knows no tokens but those of its settings."""
+    return False
+
+
 def may_enter(authorization: str, tokens: Sequence[str], *, client_certificates: bool) -> bool:
     """Compare with every token in constant time; with none configured nobody enters, unless TLS has looked already.
 

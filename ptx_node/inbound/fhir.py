@@ -18,12 +18,12 @@ from starlette.requests import ClientDisconnect
 from ptx_node import log
 from ptx_node.domain.radiology_report import ReportVia, storable
 from ptx_node.errors import DatabaseUnavailableError, StorageFullError
-from ptx_node.inbound.bearer import may_enter
+from ptx_node.inbound.bearer import may_enter, no_scope
 from ptx_node.inbound.fhir_reports import FhirError, Site, reports
 from ptx_node.pipeline.report_intake import Arrival, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from zoneinfo import ZoneInfo
 
     from ptx_node.inbound.fhir_reports import Found
@@ -44,6 +44,7 @@ class FhirDoor:
         source: the site's name of this door, the source of its reports.
         zone: the site's, for times without an offset.
         bearer_tokens: any of these opens it.
+        scoped: whether an `Authorization` header carries a token of the node with this door's scope.
         client_certificates: TLS has checked a client certificate on every connection.
         idle_timeout_s: between two pieces of a request.
     """
@@ -51,6 +52,7 @@ class FhirDoor:
     source: str
     zone: ZoneInfo
     bearer_tokens: tuple[str, ...] = ()
+    scoped: Callable[[str], bool] = no_scope
     client_certificates: bool = False
     max_request_bytes: int = 32_000_000
     idle_timeout_s: float = 60.0
@@ -69,7 +71,14 @@ def create_app(intake: ReportIntake, door: FhirDoor) -> FastAPI:
     app = FastAPI(title="ptx-node", docs_url=None, redoc_url=None, openapi_url=None)
 
     async def authorised(request: Request) -> None:
-        if not may_enter(request.headers.get("authorization", ""), door.bearer_tokens, client_certificates=door.client_certificates):
+        given = request.headers.get("authorization", "")
+        if may_enter(given, door.bearer_tokens, client_certificates=door.client_certificates):
+            return
+        try:
+            known = await run_in_threadpool(door.scoped, given)
+        except DatabaseUnavailableError as error:
+            raise HTTPException(503, "the node cannot look tokens up now: send again later", {"Retry-After": str(RETRY_AFTER_S)}) from error
+        if not known:
             logger.warning("FHIR request without a valid token", peer_address=_address(request))
             raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
 

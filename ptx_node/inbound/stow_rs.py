@@ -18,12 +18,14 @@ from starlette.requests import ClientDisconnect
 from ptx_node import log
 from ptx_node.dicom.identity import uid_problem
 from ptx_node.domain.study import Origin, Via
-from ptx_node.inbound.bearer import may_enter
+from ptx_node.errors import DatabaseUnavailableError
+from ptx_node.inbound.bearer import may_enter, no_scope
 from ptx_node.inbound.stow_intake import Intake, WrongPartError
 from ptx_node.inbound.stow_response import encode, http_status, negotiate, response_module
 from ptx_node.outbound.multipart import MultipartError, parse_content_type
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ptx_node.pipeline.receive import Receiver
@@ -43,6 +45,7 @@ class StowDoor:
     Attributes:
         source: the site's name for this door, for the rules.
         bearer_tokens: any of these opens it.
+        scoped: whether an `Authorization` header carries a token of the node with this door's scope.
         client_certificates: TLS has checked a client certificate on every connection; no token is needed then.
         max_request_bytes: of one request, all instances together.
         idle_timeout_s: between two pieces of a request.
@@ -50,6 +53,7 @@ class StowDoor:
 
     source: str = "stow"
     bearer_tokens: tuple[str, ...] = ()
+    scoped: Callable[[str], bool] = no_scope
     client_certificates: bool = False
     max_request_bytes: int = 2_000_000_000
     idle_timeout_s: float = 60.0
@@ -60,7 +64,14 @@ def create_app(receiver: Receiver, door: StowDoor) -> FastAPI:
     app = FastAPI(title="ptx-node", docs_url=None, redoc_url=None, openapi_url=None)
 
     async def authorised(request: Request) -> None:
-        if not may_enter(request.headers.get("authorization", ""), door.bearer_tokens, client_certificates=door.client_certificates):
+        given = request.headers.get("authorization", "")
+        if may_enter(given, door.bearer_tokens, client_certificates=door.client_certificates):
+            return
+        try:
+            known = await run_in_threadpool(door.scoped, given)
+        except DatabaseUnavailableError as error:
+            raise HTTPException(503, "the node cannot look tokens up now: send again later", {"Retry-After": str(RETRY_AFTER_S)}) from error
+        if not known:
             logger.warning("stow request without a valid token", peer_address=_address(request))
             raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
 

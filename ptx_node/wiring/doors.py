@@ -6,12 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 from ptx_node.db import heartbeats, schema
+from ptx_node.db.api_tokens import holds, opened_by_token
+from ptx_node.domain.access import Permission
 from ptx_node.errors import ConfigurationError
 from ptx_node.inbound import supervisor
 from ptx_node.inbound.commitment_scp import DurableCommitmentScp
 from ptx_node.inbound.stow_rs import StowDoor, create_app, server
 from ptx_node.log import get
 from ptx_node.pipeline.receive import Receiver
+from ptx_node.settings import TlsFiles
 from ptx_node.wiring import reports
 from ptx_node.wiring.node import broker_url, make_logs, open_database, open_store, process_environment, stop_on_signals, tls_paths
 from ptx_node.worker.app import make_app
@@ -73,13 +76,17 @@ def receive_stow(settings: Settings) -> int:
         ConfigurationError: nobody could enter: there is neither a token nor a demand for client certificates.
     """
     stow = settings.stow
-    if not stow.bearer_tokens and stow.tls.trusted is None:
-        raise ConfigurationError("STOW-RS would let nobody in: set stow.bearer_tokens, or stow.tls.trusted for client certificates")
     engine = open_database(settings)
     schema.require_latest(engine)
+    if not stow.bearer_tokens and stow.tls.trusted is None and not opened_by_token(engine, Permission.STOW):
+        raise ConfigurationError(
+            "STOW-RS would let nobody in: make a token with `ptx tokens add NAME --scope stow`, set stow.bearer_tokens, "
+            "or stow.tls.trusted for client certificates"
+        )
     door = StowDoor(
         source=stow.source,
         bearer_tokens=tuple(token.get_secret_value() for token in stow.bearer_tokens),
+        scoped=lambda given: holds(engine, given, Permission.STOW),
         client_certificates=stow.tls.trusted is not None,
         max_request_bytes=stow.max_request_bytes,
     )
@@ -112,4 +119,6 @@ def receive_dimse(settings: Settings) -> int:
     def ready(port: int) -> None:
         log.info("storage SCP listens", host=settings.dicom.host, port=port, ae_title=settings.dicom.ae_title, parent=os.getpid())
 
-    return supervisor.serve(settings.dicom, build, ready=ready)
+    certificate, private_key, trusted = tls_paths(settings.dicom.tls, settings)
+    tls = TlsFiles(certificate=certificate, private_key=private_key, trusted=trusted)
+    return supervisor.serve(settings.dicom.model_copy(update={"tls": tls}), build, ready=ready)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ptx_node.db import heartbeats, schema
+from ptx_node.db.api_tokens import holds, opened_by_token
+from ptx_node.domain.access import Permission
 from ptx_node.domain.radiology_report import Authorities
 from ptx_node.errors import ConfigurationError
 from ptx_node.inbound.fhir import FhirDoor, create_app
@@ -102,14 +104,18 @@ def receive_fhir(settings: Settings) -> int:
         ConfigurationError: nobody could enter: there is neither a token nor a demand for client certificates.
     """
     fhir = settings.fhir
-    if not fhir.bearer_tokens and fhir.tls.trusted is None:
-        raise ConfigurationError("the FHIR door would let nobody in: set fhir.bearer_tokens, or fhir.tls.trusted for client certificates")
     engine = open_database(settings)
     schema.require_latest(engine)
+    if not fhir.bearer_tokens and fhir.tls.trusted is None and not opened_by_token(engine, Permission.FHIR):
+        raise ConfigurationError(
+            "the FHIR door would let nobody in: make a token with `ptx tokens add NAME --scope fhir`, set fhir.bearer_tokens, "
+            "or fhir.tls.trusted for client certificates"
+        )
     door = FhirDoor(
         fhir.source,
         ZoneInfo(settings.node.time_zone),
         bearer_tokens=tuple(token.get_secret_value() for token in fhir.bearer_tokens),
+        scoped=lambda given: holds(engine, given, Permission.FHIR),
         client_certificates=fhir.tls.trusted is not None,
         max_request_bytes=fhir.max_request_bytes,
     )

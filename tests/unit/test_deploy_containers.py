@@ -18,7 +18,7 @@ from ptx_node.settings import load
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 DOCKERFILES = sorted(DEPLOY.glob("*.Dockerfile"))
-OURS = ("migrate", "receive", "worker-infer", "worker-flow", "schedule")
+OURS = ("migrate", "receive", "worker-infer", "worker-flow", "schedule", "dashboard")
 
 
 @pytest.fixture(scope="module")
