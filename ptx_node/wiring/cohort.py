@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ptx_node.db import cohorts, jobs, schema
+from ptx_node.db import cohorts, jobs, schema, thresholds
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.domain.cohort import CohortState, MemberState, Terms
 from ptx_node.errors import DestinationUnavailableError, UsageError
@@ -116,7 +116,9 @@ class CohortBuild:
             DatabaseUnavailableError, RetryableError: give the command again.
         """
         find_patients(self._settings, self._engine)()
-        threshold = self._model.decision.class_threshold
+        with begin_read(self._engine) as session:
+            own = thresholds.in_force(session)
+        threshold = own.get(self._model.identity.weights_sha256, self._model.decision.class_threshold)
         now_holds = cohort_select.Circumstances(self._model.identity, threshold, by, settings_sha256(self._settings))
         cohort, _ = cohort_select.begin(self._engine, self._terms, now_holds)
         left = Left()

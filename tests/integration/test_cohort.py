@@ -233,12 +233,15 @@ def test_the_flow_and_the_figures_are_the_simulators_truth(make_site: Callable[.
     code, said_so = site.build("--seed", "2")
     assert 2 == code
     assert "seed is 1, not 2" in said_so
-    # Another cohort of the same model finds what was read already.
+    # Another cohort of the same model finds what was read already, and calls by the threshold that holds now.
     jobs = site.count(Job)
+    assert 0 == main(["thresholds", "set", "ptx-cxr-demo", "1.0", "--note", "a test", "-c", str(site.config)])
     code, balanced = site.build("--balanced", "2", name="c2")
     assert (0, jobs) == (code, site.count(Job))
     assert (2, 2) == tuple(sum(row[7] is group for row in site.rows() if row[0] == "c2" and row[3] == "counted") for group in (True, False))
     assert balanced["flow"]["steps"][-1]["count"] == 4
+    assert (1.0, answer["cohort"]["threshold"]) == (balanced["cohort"]["threshold"], site.build()[1]["cohort"]["threshold"])
+    assert 0 == balanced["figures"]["table"]["true_positive"] < answer["figures"]["table"]["true_positive"]
     assert [("c2", 4), ("c1", len(counted))] == [(one["name"], one["counted"]) for one in site.ptx("cohort", "list")[1]]
 
     # A person says otherwise: told, and changed nowhere.
