@@ -31,8 +31,10 @@ def process_name(role: str) -> str:
     return f"{role}@{socket.gethostname()}:{os.getpid()}"
 
 
-def start(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) -> Callable[[], None]:
+def start(engine: Engine, role: str, detail: Callable[[], Mapping[str, Any]] = dict) -> Callable[[], None]:
     """Say every few seconds that this process lives, from a thread; the function returned ends it and takes the sign away.
+
+    `detail` is asked each time for what there is to say, such as how a GPU stands; it must not raise.
 
     Never in a process that forks: SQLite's locks are counted in the process's memory, and a child that was forked while this
     thread held one would find the database locked for ever.
@@ -42,7 +44,7 @@ def start(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) ->
 
     def beat() -> None:
         while True:
-            _say(engine, name, role, started_at, dict(detail or {}))
+            _say(engine, name, role, started_at, dict(detail()))
             if stop.wait(INTERVAL_S):
                 break
 
@@ -59,9 +61,9 @@ def start(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) ->
 
 
 @contextmanager
-def beating(engine: Engine, role: str, detail: Mapping[str, Any] | None = None) -> Iterator[None]:
+def beating(engine: Engine, role: str) -> Iterator[None]:
     """Say every few seconds that this process lives while the block runs."""
-    end = start(engine, role, detail)
+    end = start(engine, role)
     try:
         yield
     finally:

@@ -114,11 +114,12 @@ class InferStages:
     @classmethod
     def build(cls, settings: Settings, bell: Doorbell) -> InferStages:
         """From the settings; loads every configured model, so that the first study does not wait for it."""
-        from ptx_node.wiring.inference import build_inference  # noqa: PLC0415 - torch, only in this process
+        from ptx_node.model.gpu import gpus  # noqa: PLC0415 - torch, only in this process
+        from ptx_node.wiring.inference import build_inference  # noqa: PLC0415 - as above
 
         pool = ThreadPoolExecutor(settings.worker.decode_threads, thread_name_prefix="decode")
         inference = build_inference(settings, pool, bell)
-        return cls(inference, bell, pool, heartbeats.start(inference.engine, "worker-infer"))
+        return cls(inference, bell, pool, heartbeats.start(inference.engine, "worker-infer", lambda: {"gpus": gpus()}))
 
     def enqueue(self) -> None:
         """Not here."""

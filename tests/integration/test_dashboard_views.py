@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
@@ -18,6 +20,7 @@ from tests import week, year
 from tests.conftest import PostgresServer
 from tests.dashboard_document import DIALECTS, answer, examples, promised_columns
 
+BOARDS = Path(__file__).resolve().parents[2] / "deploy" / "grafana" / "dashboards"
 BEFORE = "0006"
 """The last revision without views."""
 KINDS = {  # what SQLite gives for a type of PostgreSQL
@@ -94,6 +97,22 @@ def test_no_view_tells_who_a_patient_is(week_engine: Engine) -> None:
             cells = {str(cell) for row in rows for cell in row}
             assert not [cell for cell in cells for secret in (week.PATIENT_NAME, week.PATIENT_ID, week.ACCESSION) if secret in cell], view
             assert not [cell for cell in cells if cell.startswith(("1.2.", "2.25."))], view
+
+
+@pytest.mark.parametrize("week_engine", ["postgresql"], indirect=True)
+def test_the_dashboards_of_grafana_get_answers(week_engine: Engine) -> None:
+    """With the week as their time range; a curve needs a column `time`."""
+    panels = [panel for board in BOARDS.glob("*.json") for panel in json.loads(board.read_text(encoding="utf-8"))["panels"]]
+    asked = [(panel["title"], target) for panel in panels for target in panel["targets"] if "rawSql" in target]
+    with week_engine.connect() as connection:
+        for title, target in asked:
+            sql = re.sub(r"\$__timeFilter\((\w+)\)", r"\1 BETWEEN '2026-11-02' AND '2026-11-09'", target["rawSql"])
+            assert "$" not in sql, title
+            rows = connection.exec_driver_sql(sql)
+            if target["format"] == "time_series":
+                assert "time" in rows.keys(), title  # noqa: SIM118 - a result's
+            assert rows.all(), title
+    assert len(asked) > 10
 
 
 def test_an_older_database_gets_the_views_and_loses_them_again(database_url: str) -> None:

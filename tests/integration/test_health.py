@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,11 +29,12 @@ from tests import week
 
 
 @pytest.fixture
-def engine(database_url: str) -> Engine:
-    engine = open_engine(database_url)
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_engine(f"sqlite:///{tmp_path / 'week.db'}")
     schema.upgrade(engine)
     week.fill(engine)
-    return engine
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture
@@ -110,10 +112,15 @@ def test_without_its_database_a_node_lives_and_is_not_ready(probe: Probe, tmp_pa
     assert "ptx_database_up 0.0" in asked.get("/metrics", headers=TOKEN).text
 
 
-def test_a_database_of_another_version_is_not_ready(probe: Probe) -> None:
-    schema.downgrade(probe.engine, "0006")
-    assert 503 == client(probe).get("/readyz").status_code
-    assert "ptx_database_up 0.0" in client(probe).get("/metrics", headers=TOKEN).text
+def test_a_database_of_another_version_is_not_ready(probe: Probe, database_url: str) -> None:
+    """Before its views, of which the exporter asks, on both databases."""
+    older = open_engine(database_url)
+    schema.upgrade(older, "0006")
+    asked = client(replace(probe, engine=older))
+    assert 503 == asked.get("/readyz").status_code
+    assert "ptx_database_up 0.0" in asked.get("/metrics", headers=TOKEN).text
+    assert "waiting" not in asked.get("/statusz", headers=TOKEN).json()
+    older.dispose()
 
 
 def test_the_settings_make_an_exporter(engine: Engine, tmp_path: Path) -> None:
@@ -143,4 +150,6 @@ def test_in_the_dashboard_a_token_with_its_scope_opens_them(engine: Engine, prob
         assert asked.get(path, headers={"Authorization": f"Bearer {other}"}).status_code in (401, 403)
         assert asked.get(path).status_code in (303, 401)
     for path in ("/livez", "/readyz"):
-        assert 200 == asked.get(path).status_code
+        assert 200 == asked.get(path, headers={"Host": "10.2.3.4:8044"}).status_code
+    assert 200 == asked.get("/metrics", headers={"Host": "dashboard:8044", "Authorization": f"Bearer {token}"}).status_code
+    assert 421 == asked.get("/sign-in", headers={"Host": "dashboard:8044"}).status_code
