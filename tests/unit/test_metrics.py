@@ -268,6 +268,7 @@ def test_a_watch_alarms_where_misses_begin():
     watch = compute(cases, ordered, ANALYSIS)["models"]["m1"]["over_time"]["watches"]
     assert watch["missed"]["alarms"]
     assert min(watch["missed"]["alarms"]) > 300
+    assert 0.9 * 10 * watch["missed"]["n"] < watch["missed"]["cases_to_false_alarm"] < 1.1 * 10 * watch["missed"]["n"]
     assert (0, []) == (watch["false_alarm"]["events"], watch["false_alarm"]["alarms"])
     assert math.log(watch["missed"]["changed"] / (1 - watch["missed"]["changed"])) == pytest.approx(
         math.log(2) + math.log(watch["missed"]["expected"] / (1 - watch["missed"]["expected"]))

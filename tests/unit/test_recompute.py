@@ -8,7 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ptx_node.cli.app import app
 from ptx_node.errors import UsageError
 from ptx_node.validation.metrics import Analysis
 from ptx_node.validation.recompute import differences
@@ -94,6 +96,16 @@ def test_other_library_versions_are_named_first_as_what_they_are(package):
     (one,) = differences(package)
     assert one.explains
     assert "made with 1.0.0" in str(one)
+
+
+def test_another_library_alone_is_no_wrong_figure_to_the_command(package):
+    path = package / "metrics.json"
+    version = json.loads(path.read_text())["libraries"]["python"]
+    changed(path, f'"python": "{version}"', '"python": "3.99.0"')
+    told = CliRunner().invoke(app, ["export", "recompute", str(package)])
+    assert (0, True) == (told.exit_code, "made with 3.99.0" in told.output)
+    changed(path, '"hits": ', '"hits": 1')
+    assert 1 == CliRunner().invoke(app, ["export", "recompute", str(package)]).exit_code
 
 
 @pytest.mark.parametrize("name", ["cases.csv", "over_time.csv", "metrics.json"])

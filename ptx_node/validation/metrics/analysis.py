@@ -30,7 +30,7 @@ class Analysis:
         balanced: the cohort was put together by hand with a chosen share of positives: its own predictive values and its decision curve
             mean nothing.
         changed_odds: the watch over time looks for errors whose odds have grown so many times.
-        false_alarm_after: mean number of cases between false alarms of that watch.
+        false_alarms: of that watch within these cases, on average, where nothing changed.
         simulated: every case is a simulated patient's.
 
     Raises:
@@ -47,7 +47,7 @@ class Analysis:
     prevalence: float | None = None
     balanced: bool = False
     changed_odds: float = 2.0
-    false_alarm_after: float = 1000.0
+    false_alarms: float = 0.1
     simulated: bool = False
 
     def __post_init__(self) -> None:
@@ -61,8 +61,8 @@ class Analysis:
             raise UsageError(f"the prevalence {self.prevalence} is not between 0 and 1")
         if not set(self.strata) <= STRATA:
             raise UsageError(f"strata of an analysis are of {', '.join(sorted(STRATA))}, not {', '.join(sorted({*self.strata} - STRATA))}")
-        if not self.changed_odds > 1 or not self.false_alarm_after > 1:
-            raise UsageError("a watch looks for odds more than 1 times as large, with more than 1 case between false alarms")
+        if not self.changed_odds > 1 or not 0 < self.false_alarms <= 1:
+            raise UsageError("a watch looks for odds more than 1 times as large, with more than 0 and at most 1 false alarm")
 
     @property
     def chance(self) -> Chance:

@@ -59,7 +59,7 @@ def _watch(event_N: NDArray[np.bool_], among_N: NDArray[np.bool_], analysis: Ana
         return known | {"note": NO_EVENTS, "course": [], "alarms": []}
     odds = analysis.changed_odds * rate.value / (1 - rate.value)
     changed = odds / (1 + odds)
-    watch = Watch(rate.value, changed, _limit(rate.value, changed, analysis.false_alarm_after))
+    watch = Watch(rate.value, changed, _limit(rate.value, changed, events_N.size / analysis.false_alarms))
     course = cusum(events_N, watch)
     return known | {
         "note": RETROSPECTIVE,

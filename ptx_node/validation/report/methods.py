@@ -57,7 +57,8 @@ which such a group could be computed by subtraction. By size and by side, positi
 pneumothorax.
 
 Over time: a Bernoulli log-likelihood CUSUM. The order of the cases is the true one; their days are not told. The expected rate is that of
-all these cases, so it finds change within them. For the rates of periods a case stands for a patient.
+all these cases, so it finds change within them; its limit is such that, where nothing changed, one such set in ten has a false alarm. For
+the rates of periods a case stands for a patient.
 """)
 SOURCES = _points("""
 AUC: Hanley and McNeil 1982; DeLong, DeLong and Clarke-Pearson 1988; Sun and Xu 2014. Clustered data: Field and Welsh 2007; Efron 1979.
