@@ -16,7 +16,7 @@ from enum import Enum, auto
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from ptx_node.validation.case_columns import COLUMNS, Type
+from ptx_node.validation.case_columns import COLUMNS, EXCLUSIONS, OVER_TIME, Type
 from ptx_node.validation.leak_needles import Needles
 from ptx_node.validation.leak_scan import Leak, scan_bytes
 
@@ -37,9 +37,12 @@ BATCH = 50_000
 CHUNK = 4 << 20
 LINES_AT_ONCE = 20_000
 DIGEST = "(digest without a key)"
-_OWN = re.compile(r"\b(?:P[A-Z2-7]{16}|A[A-Z2-7]{15}|D[A-Z2-7]{12}|R[A-Z2-7]{16}|2\.25\.\d{30,39}|[0-9a-f]{64})(?![\w.])")
-MEASURED = frozenset({column.name for column in COLUMNS if column.type is not Type.TEXT} | {"position", "count", "threshold", "size_bytes"})
-"""Columns of tables that hold no text."""
+_OWN = re.compile(
+    r"\b(?:P[A-Z2-7]{16}|A[A-Z2-7]{15}|D[A-Z2-7]{12}|R[A-Z2-7]{16})(?!\w)|\b2\.25\.\d{30,39}(?!\d)|\b(?:\d+:)?[0-9a-f]{64}(?![\w])"
+)
+MEASURED = frozenset({one.name for one in (*COLUMNS, *OVER_TIME, *EXCLUSIONS) if one.type is not Type.TEXT})
+COUNTED = frozenset({"findings", "threshold", "version", "value", "of_proposal", "contentSize"})
+"""Columns of tables, and keys of JSON, that hold numbers and no text."""
 _TEXT = (".csv", ".json", ".jsonl", ".md", ".toml", ".txt", ".html", ".svg")
 
 
@@ -107,7 +110,7 @@ def _words(path: Path) -> Iterator[bytes]:
     if path.suffix == ".csv":
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.reader(file)
-            texts = [place for place, name in enumerate(next(rows, [])) if name not in MEASURED]
+            texts = [place for place, name in enumerate(next(rows, [])) if name not in MEASURED | COUNTED]
             yield from _joined(row[place] for row in rows for place in texts if place < len(row))
     elif path.suffix == ".jsonl":
         with path.open(encoding="utf-8") as file:
@@ -137,7 +140,7 @@ def _strings(value: Any) -> Iterator[str]:
     elif isinstance(value, dict):
         for name, one in value.items():
             yield name
-            yield from _strings(one)
+            yield from _strings(one) if name not in COUNTED else ()
     elif isinstance(value, list):
         for one in value:
             yield from _strings(one)

@@ -249,7 +249,9 @@ def test_the_scan_finds_numbers_in_texts_and_not_in_measurements(tmp_path: Path)
     ]
     row = f"2.25.{'12345678' * 4},P{'A' * 16},0.12345678,{'12345678' * 8},4711,12345678"
     (tmp_path / "cases.csv").write_text(f"case_id,patient,probability,span_sha256,interval_min,area\n{row}\n")
-    (tmp_path / "metrics.json").write_text('{"n": 12345678, "note": "x"}')
+    (tmp_path / "metrics.json").write_text('{"n": 12345678, "note": "x", "contentSize": "12345678"}')
+    (tmp_path / "images.csv").write_text(f"case_id,file\n2.25.{'12345678' * 4},images/2.25.{'12345678' * 4}/2.25.{'12345678' * 4}.dcm\n")
+    (tmp_path / "segment.json").write_text(f'{{"head": "12345678:{"0" * 64}"}}')
     assert [] == list(leaks(tmp_path, identifiers))
     (tmp_path / "rows.jsonl").write_text('{"a": [{"b": "study 1.2.840.99.1"}]}\n{"b": "of acc0001"}\n')
     (tmp_path / "more.csv").write_text("a\nroom 4711\npatient 12345678\n")
