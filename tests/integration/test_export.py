@@ -54,7 +54,7 @@ class Site:
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         """A command in a process of its own."""
         command = [sys.executable, "-m", "ptx_node", *map(str, words), "-c", str(self.config)]
-        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
 
     def events(self) -> list[dict[str, Any]]:
         with begin_read(self.hospital.engine) as session:
@@ -195,7 +195,7 @@ def test_the_same_snapshot_gives_the_same_bytes(exported: tuple[Site, Path]) -> 
         "COLUMNS": "40",
     }
     command = [sys.executable, "-m", "ptx_node", "export", *PERIOD, "--out", str(site.folder / "again"), "-c", str(site.config)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, env={**os.environ, **odd}, cwd="/")
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=280, env={**os.environ, **odd}, cwd="/")
     assert 0 == done.returncode, done.stderr
     again = all_bytes(site.folder / "again")
     assert list(before) == list(again)
@@ -288,7 +288,7 @@ def test_a_killed_export_leaves_a_partial_folder_that_the_next_removes(exported:
     events = len(site.events())
     command = [sys.executable, "-m", "ptx_node", "export", *PERIOD, "--out", str(out), "-c", str(site.config)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    wait_until((partial / "data" / "metrics.json").exists, what="half an export", timeout_s=60, interval_s=0.01)
+    wait_until((partial / "data" / "metrics.json").exists, what="half an export", timeout_s=250, interval_s=0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (True, False, events) == (partial.is_dir(), out.exists(), len(site.events()))
