@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ALIVE = timedelta(seconds=3 * INTERVAL_S)
 KINDS = (("job", "queued"), ("job", "running"), ("delivery", "waiting"), ("instance", "not_routed"), ("series", "not_complete"))
 """What always has a value, so that an alarm sees 0 and not nothing."""
+ROLES = ("receive", "schedule", "worker-flow", "worker-infer")
+"""Without these nothing moves: one that was stopped must show as 0, not as nothing."""
 GPU = {
     "utilisation": ("ptx_gpu_utilisation_ratio", "How busy a worker's GPU was when it last gave a sign of life."),
     "memory_used_bytes": ("ptx_gpu_memory_used_bytes", "Memory in use on a worker's GPU."),
@@ -85,7 +87,7 @@ def _failures(state: Gauges, limit: Limit) -> Iterator[Metric]:
 
 
 def _processes(beats: list[Beat], moment: datetime, limit: Limit) -> Iterator[Metric]:
-    alive: Counter[tuple[str, ...]] = Counter()
+    alive: Counter[tuple[str, ...]] = Counter({(role,): 0 for role in ROLES})
     newest: dict[tuple[str, ...], float] = {}
     for beat in beats:
         role = (limit("role", beat.role),)

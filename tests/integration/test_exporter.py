@@ -111,6 +111,7 @@ def test_gauges_say_how_the_week_ended(either_engine: Engine, watched: Watched) 
     assert 3 == value(found, "ptx_pairs_recent", model="radiograph", version="1.0.0", agreement="true_positive")
     assert 1 == value(found, "ptx_processes", role="worker-infer")
     assert 0 == value(found, "ptx_processes", role="schedule")
+    assert 0 == value(found, "ptx_processes", role="receive")
     assert 0.25 == value(found, "ptx_gpu_utilisation_ratio", process="worker-infer@a:1", gpu="0")
     assert value(found, "ptx_disk_free_bytes") == pytest.approx(shutil.disk_usage(watched.folder).free, rel=0.1)
 
