@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 PORTION = 50
 """Members that are looked for in one turn; what is fetched is read when they are all here."""
 LOOK_AGAIN_S = 1.0
+IDLE_TURNS = 5
+"""So often in a row nothing may go forward, while another process is believed to be at it."""
+UNROUTED = "some of the images were sent to the node by a modality and wait to be routed: start the node (ptx up)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class CohortBuild:
         self._home_issuer = archive.issuer_of_patient_id
         self._archive = make_archive(archive, settings)
         self._pace = make_pace(archive, settings, any_hour=any_hour)
+        self._idle = 0
 
     def run(self, *, by: str, stop: threading.Event, told: Callable[[dict[str, int]], None]) -> Left:
         """Begin the cohort, or go on with it, until it is complete or something has to be waited for.
@@ -134,7 +138,7 @@ class CohortBuild:
         return left
 
     def _turn(self, cohort: Cohort, reader: _Reader, stop: threading.Event, told: Callable[[dict[str, int]], None]) -> Left:
-        left = self._look(cohort, stop)
+        left, looked_for = self._look(cohort, stop)
 
         def tell() -> None:
             with begin_read(self._engine) as session:
@@ -151,17 +155,21 @@ class CohortBuild:
             load_authorities(self._settings),
             ZoneInfo(self._settings.node.time_zone),
         )
-        if not chooser.run() + reader.read(stop) and not _waits(fetched):
-            stop.wait(LOOK_AGAIN_S)  # another process holds what is to be done next
+        moved = looked_for + chooser.run() + reader.read(stop)
         tell()
-        return fetched if _waits(fetched) else left
+        if _waits(fetched) or _waits(left) or moved:
+            self._idle = 0
+            return fetched if _waits(fetched) else left
+        self._idle += 1
+        stop.wait(LOOK_AGAIN_S)  # another process holds what is to be done next
+        return Left(blocked=UNROUTED) if self._idle >= IDLE_TURNS else left
 
-    def _look(self, cohort: Cohort, stop: threading.Event) -> Left:
-        """Ask the archive for those whose turn it is; in its window only, since a whole period's questions are work for it."""
+    def _look(self, cohort: Cohort, stop: threading.Event) -> tuple[Left, int]:
+        """Ask the archive for those whose turn it is; how many. In its window only: a whole period's questions are work for it."""
         moment = now()
         members = turn(self._engine, cohort, PORTION)
         if members and self._pace.hours and not self._pace.hours.is_open(moment):
-            return Left(opens_at=self._pace.hours.next_open(moment))
+            return Left(opens_at=self._pace.hours.next_open(moment)), 0
         search = Search(
             self._engine,
             cohort,
@@ -170,14 +178,14 @@ class CohortBuild:
             modalities_of(self._model.requirements),
             self._home_issuer,
         )
-        for member in members:
+        for number, member in enumerate(members):
             if stop.is_set():
-                return Left(blocked=STOPPED)
+                return Left(blocked=STOPPED), number
             try:
                 search.look(member)
             except DestinationUnavailableError as error:
-                return Left(blocked=str(error))
-        return Left()
+                return Left(blocked=str(error)), number
+        return Left(), len(members)
 
     def _fetch(self, cohort: Cohort, stop: threading.Event, tell: Callable[[], None]) -> Left:
         with begin_read(self._engine) as session:

@@ -351,6 +351,18 @@ def test_an_archive_away_or_closed_and_a_full_disk_cost_nobody_his_place(make_si
     code, answer = site.build("--now", archive="web")
     assert (0, "complete") == (code, answer["cohort"]["state"])
     assert hospital.expected == reasons(answer["flow"])
+    # A radiograph that a modality has just sent, on a node that does not run, is nobody's yet.
+    engine = site.engine
+    with begin_write(engine) as session:
+        first = session.scalar(select(func.min(CohortMember.instance_id)))
+        unrouted = {"via": "dimse", "routed_at": None, "registered_at": None}
+        session.execute(update(Instance).where(Instance.id == first).values(**unrouted))
+    code, answer = site.build(name="c2")
+    assert (1, True) == (code, "ptx up" in answer["blocked"])
+    with begin_write(engine) as session:
+        session.execute(update(Instance).where(Instance.id == first).values(routed_at=now()))
+    engine.dispose()
+    assert hospital.expected == reasons(site.build(name="c2")[1]["flow"])
 
 
 @pytest.mark.parametrize(
