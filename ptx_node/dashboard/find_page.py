@@ -26,6 +26,8 @@ from ptx_node.domain.pseudonym import patient_identity
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy.orm import Session
+
     from ptx_node.dashboard.parts import Parts
 
 router = APIRouter(include_in_schema=False)
@@ -54,7 +56,7 @@ class Asked:
     outcome: str = ""
     since: date | None = None
     until: date | None = None
-    before: datetime | None = None
+    before: int | None = None
 
     def address(self, path: str, **other: object) -> str:
         """The address of these filters at `path`, some of them changed."""
@@ -62,12 +64,13 @@ class Asked:
         words = urlencode({name: str(value) for name, value in bare({**told, **other}).items()})
         return f"{path}?{words}" if words else path
 
-    def wanted(self, parts: Parts, who: Who) -> Wanted:
+    def wanted(self, session: Session, parts: Parts, who: Who) -> Wanted:
         """What the database is asked for; days are the site's."""
         zone = parts.node.zone
         begin = datetime.combine(self.since, time(), zone) if self.since else None
         end = datetime.combine(self.until + timedelta(days=1), time(), zone) if self.until and self.until < date.max else None
-        return Wanted(self.q, self.state, self.outcome, begin, end, self.before, patients=who.may(Permission.PATIENTS))
+        before = study_search.last_received(session, self.before) if self.before is not None else None
+        return Wanted(self.q, self.state, self.outcome, begin, end, before, patients=who.may(Permission.PATIENTS))
 
 
 def _asked(
@@ -76,9 +79,9 @@ def _asked(
     outcome: Outcome = "",
     since: str = "",
     until: str = "",
-    before: str = "",
+    before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
 ) -> Asked:
-    return Asked(q.replace("\0", "").strip(), state, outcome, _day(since, "since"), _day(until, "until"), _moment(before))
+    return Asked(q.replace("\0", "").strip(), state, outcome, _day(since, "since"), _day(until, "until"), before)
 
 
 def _day(text: str, name: str) -> date | None:
@@ -89,18 +92,6 @@ def _day(text: str, name: str) -> date | None:
     except ValueError:
         raise HTTPException(422, f"{name}: {text!r} is no day; write 2026-03-01") from None
     return found if found.year > 1 else None
-
-
-def _moment(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise HTTPException(422, "before: write a moment with its offset, such as 2026-03-01T14:30:00+00:00")
-    return found
 
 
 AskedFor = Annotated[Asked, Depends(_asked)]
@@ -143,10 +134,10 @@ class StepShown:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of studies, the newest first; `before` goes on with the next one."""
+    """A page of studies, the newest first; `before`, the number of the last one, goes on with the next page."""
 
     studies: list[Study]
-    before: datetime | None
+    before: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +159,7 @@ def find(request: Request, parts: PartsOf, who: Finder, asked: AskedFor) -> Resp
         found=found,
         states=[one.value for one in JobState],
         outcomes=OUTCOMES,
-        more=asked.address("/find", before=found.before.isoformat()) if found.before else "",
+        more=asked.address("/find", before=found.before) if found.before else "",
         table=asked.address("/find/studies.csv", before=None),
         identified=who.may(Permission.PATIENTS),
     )
@@ -208,10 +199,10 @@ def study_as_json(parts: PartsOf, who: Finder, study: str) -> Whole:
 
 def _find(parts: Parts, who: Who, asked: Asked, limit: int = ON_A_PAGE) -> Found:
     with begin_read(parts.engine) as session:
-        rows = study_search.search(session, asked.wanted(parts, who), limit + 1)
+        rows = study_search.search(session, asked.wanted(session, parts, who), limit + 1)
     shown, more = rows[:limit], len(rows) > limit
     _note(parts, who, "find", shown)
-    return Found([_shown(parts, who, row) for row in shown], shown[-1].received_at if more else None)
+    return Found([_shown(parts, who, row) for row in shown], shown[-1].number if more else None)
 
 
 def _whole(parts: Parts, who: Who, name: str) -> Whole:

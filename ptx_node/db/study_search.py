@@ -212,3 +212,10 @@ def study_of(session: Session, name: str, *, patients: bool) -> str | None:
         return session.scalar(select(Instance.study_instance_uid).where(Instance.id == int(name)))
     by_uid = select(Instance.study_instance_uid).where(Instance.study_instance_uid == name).limit(1)
     return session.scalar(by_uid) if patients else None
+
+
+def last_received(session: Session, number: int) -> datetime | None:
+    """When the last image came of the study that has this number; None when there is none."""
+    study = select(Instance.study_instance_uid).where(Instance.id == number).scalar_subquery()
+    last = func.max(Instance.received_at, type_=Instance.received_at.type)
+    return session.scalar(select(last).where(Instance.study_instance_uid == study))
