@@ -51,7 +51,7 @@ def record_message(session: Session, row: Mapping[str, Any]) -> int:
 
 
 def chain(session: Session, version: ReportVersion, *, now: datetime) -> tuple[RadiologyReport, bool]:
-    """The chain of a version, locked until the transaction ends; and whether it is new."""
+    """The chain of a version, locked until the transaction ends; and whether it is new. Rows that point to it may be added meanwhile."""
     values = {
         "source": version.source,
         "external_id": version.external_id,
@@ -68,7 +68,9 @@ def chain(session: Session, version: ReportVersion, *, now: datetime) -> tuple[R
     statement = _insert(session, RadiologyReport).values(values).on_conflict_do_nothing()
     made = session.execute(statement.returning(RadiologyReport.__table__.c.id)).first()
     wanted = and_(RadiologyReport.source == version.source, RadiologyReport.external_id == version.external_id)
-    row = session.scalars(select(RadiologyReport).where(wanted).with_for_update().execution_options(populate_existing=True)).one()
+    row = session.scalars(
+        select(RadiologyReport).where(wanted).with_for_update(key_share=True).execution_options(populate_existing=True)
+    ).one()
     return row, made is not None
 
 
@@ -181,7 +183,10 @@ def place_again(session: Session, person_ids: Collection[int], *, now: datetime)
     moved = 0
     for number in numbers:
         report = session.scalars(
-            select(RadiologyReport).where(RadiologyReport.id == number).with_for_update().execution_options(populate_existing=True)
+            select(RadiologyReport)
+            .where(RadiologyReport.id == number)
+            .with_for_update(key_share=True)
+            .execution_options(populate_existing=True)
         ).one()
         was_parked = report.parked is not None
         changed = place(session, report, identities_of(session, report), now=now)

@@ -136,14 +136,14 @@ def waiting(session: Session, limit: int) -> tuple[list[int], list[int]]:
         .where(finding.reconcile_needed.is_(True), registered)
         .order_by(finding.examined_on, finding.finding_id)
         .limit(limit)
-        .with_for_update(of=finding, skip_locked=True)
+        .with_for_update(of=finding, skip_locked=True, key_share=True)
     )
     of_reports = (
         select(report.id, report.examined_on)
         .where(report.reconcile_needed.is_(True))
         .order_by(report.examined_on, report.id)
         .limit(limit)
-        .with_for_update(skip_locked=True)
+        .with_for_update(skip_locked=True, key_share=True)
     )
     sides = [[(number, day) for number, day in session.execute(one)] for one in (of_findings, of_reports)]
     last = min((day for found in sides if len(found) == limit and (day := found[-1][1]) is not None), default=None)

@@ -39,7 +39,7 @@ def outdated(session: Session, version: str, *, after: int, limit: int) -> Seque
         label.report_id == report.id, label.reviewer.is_(None), label.labeller == version, label.text_sha256 == report.text_sha256
     )
     wanted = select(report).where(report.id > after, report.readable, report.status != ReportStatus.WITHDRAWN, ~done)
-    return session.scalars(wanted.order_by(report.id).limit(limit).with_for_update(skip_locked=True)).all()
+    return session.scalars(wanted.order_by(report.id).limit(limit).with_for_update(skip_locked=True, key_share=True)).all()
 
 
 def machine_label(session: Session, report_id: int) -> ReportLabelRow | None:

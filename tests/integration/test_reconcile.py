@@ -254,7 +254,7 @@ def test_a_report_that_is_just_being_changed_is_waited_for_by_nobody(engine: Eng
     number = finding(engine)
     intake.take(arrival("1"), [told()])
     with begin_write(engine) as session:
-        session.scalars(select(RadiologyReport).with_for_update()).all()
+        session.scalars(select(RadiologyReport).with_for_update(key_share=True)).all()  # as the intake does
         assert 0 == reconcile(engine).reports
     assert 1 == reconcile(engine).reports
     assert {number: (Agreement.TRUE_POSITIVE, True)} == standing(engine)
