@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -19,34 +18,14 @@ from ptx_node.db import schema
 from ptx_node.db.session import begin_write, now, open_engine
 from ptx_node.db.tables import AuditEvent, Heartbeat
 from tests import week
+from tests.promql import BOARDS, DEPLOY, PROMETHEUS, expressions
 
-DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
-PROMETHEUS = DEPLOY / "prometheus"
-BOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 SUFFIXES = ("_bucket", "_count", "_sum", "_total")
 needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="Debian's package prometheus is not installed")
 
 
 def promtool(*words: str | Path, cwd: Path = PROMETHEUS) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["promtool", *map(str, words)], capture_output=True, text=True, check=False, timeout=60, cwd=cwd)
-
-
-def rules() -> list[dict[str, Any]]:
-    content = yaml.safe_load((PROMETHEUS / "ptx.rules.yml").read_text(encoding="utf-8"))
-    return [rule for group in content["groups"] for rule in group["rules"]]
-
-
-def panels(path: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["panels"]
-    return found
-
-
-def expressions() -> list[tuple[str, str]]:
-    """(where, PromQL) of every alert and every panel; Grafana's own variable is an interval."""
-    found = [(rule["alert"], rule["expr"]) for rule in rules()]
-    for board in BOARDS:
-        found += [(panel["title"], one["expr"]) for panel in panels(board) for one in panel["targets"] if "expr" in one]
-    return [(where, expression.replace("$__rate_interval", "5m")) for where, expression in found]
 
 
 @needs_promtool
