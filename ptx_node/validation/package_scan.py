@@ -34,7 +34,7 @@ SURE = 6
 """Characters. A shorter word may be the name of a device or a version as well: a person decides."""
 BATCH = 50_000
 """Identifiers made ready at once: some 45 MB."""
-CHUNK = 4 << 20
+CHUNK = 1 << 20
 LINES_AT_ONCE = 20_000
 DIGEST = "(digest without a key)"
 _OWN = re.compile(
