@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date  # noqa: TC003 - the API's schema is made of these fields
 from typing import TYPE_CHECKING
 
 from sqlalchemy import or_, select
@@ -13,7 +14,7 @@ from ptx_node.domain.radiology_report import joined
 from ptx_node.errors import UsageError
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
