@@ -79,7 +79,7 @@ def _batches(identifiers: Iterable[Identifier]) -> Iterator[tuple[_Sort, set[Ide
     """Identifiers of one sort, some at a time."""
     waiting: dict[_Sort, set[Identifier]] = {sort: set() for sort in _Sort}
     for one in identifiers:
-        sort = _Sort.LONG if _is_long(one.value) else _Sort.WORD if len(one.value) >= SURE else _Sort.SHORT_WORD
+        sort = _Sort.LONG if _is_long(one.value) else _Sort.WORD if _is_sure(one.value) else _Sort.SHORT_WORD
         waiting[sort].add(one)
         if len(waiting[sort]) >= BATCH:
             yield sort, waiting[sort]
@@ -93,6 +93,11 @@ def _is_digest(leak: Leak) -> bool:
 
 def _is_long(value: str) -> bool:
     return len(value) >= (LONG if value.isalnum() else LONG_WITH_SIGNS)
+
+
+def _is_sure(value: str) -> bool:
+    """Whether no ordinary word is written so: a station may be called after what it is."""
+    return len(value) >= SURE and any(character.isdigit() for character in value)
 
 
 def _parts(path: Path) -> Iterator[bytes]:
