@@ -32,12 +32,12 @@ def test_a_shift_of_all_scores_leaves_the_auc_and_costs_specificity() -> None:
 
 
 def test_fifty_local_positives_bring_a_shifted_site_back() -> None:
-    local = local_threshold(shifted(2), seed=1)
+    local = local_threshold(shifted(2), shifted(2, count=300), seed=1)
     assert local is not None
     assert local.sensitivity[0] + local.specificity[0] > 1.8
     assert local.threshold[0] == pytest.approx(1 / (1 + np.exp(-2)), abs=0.1)
     assert 300 == local.tested
-    assert local_threshold(shifted(2, count=190), seed=1) is None
+    assert local_threshold(shifted(2, count=190), shifted(2), seed=1) is None
 
 
 def test_every_trial_asks_for_a_model_that_is_trained() -> None:

@@ -16,7 +16,7 @@ import torch
 from ptx_node.errors import UsageError
 from ptx_node.validation.statistics import youden
 from training.evaluate.result import plain
-from training.generalise.judged import Scores, figures, local_threshold, scores_of
+from training.generalise.judged import Scores, figures, joined, local_threshold, scores_of
 from training.generalise.plan import BASE, MODELS, TRIALS, Model
 from training.networks.build import WEIGHTS, load_run
 from training.parts import open_data, prepare_part
@@ -144,7 +144,9 @@ def judge(sites: Sites, chosen: argparse.Namespace) -> dict[str, Any]:
         row: dict[str, Any] = {**asdict(replace(trial)), "handling": trial.handling.to_json(), "threshold": threshold, "sites": {}}
         for name in sites.names:
             found = at(name, "test")
-            local = local_threshold(found, seed=chosen.seed) if trial.name in LOCAL and name != sites.home else None
+            local = None
+            if trial.name in LOCAL and name != sites.home:  # these models saw nobody of this site, so all but its test part may choose
+                local = local_threshold(joined(at(name, "train"), at(name, "validation")), found, seed=chosen.seed)
             row["sites"][name] = {**figures(found, threshold), "local": asdict(local) if local else None}
         rows.append(row)
     simulated = all(record.simulated for parts in sites.parts.values() for records in parts.values() for record in records)

@@ -37,7 +37,7 @@ class Local:
     """Sensitivity and specificity at a threshold from 50 local positives and as many negatives: mean and 95 % range over draws.
 
     Attributes:
-        tested: cases left to judge by, at each draw.
+        tested: cases that each threshold was judged on, none of which it was chosen on.
     """
 
     threshold: Range
@@ -60,6 +60,11 @@ def scores_of(network: nn.Module, prepared: Prepared, size: int, *, batch: int =
     return Scores(pool.label_N == 1, np.array(found))
 
 
+def joined(one: Scores, other: Scores) -> Scores:
+    """The answers for two parts together."""
+    return Scores(np.concatenate([one.truth_N, other.truth_N]), np.concatenate([one.probability_N, other.probability_N]))
+
+
 def figures(scores: Scores, threshold: float) -> dict[str, Any]:
     """AUC with DeLong's interval, sensitivity and specificity at a threshold with Wilson's."""
     called, truth = scores.probability_N >= threshold, scores.truth_N
@@ -72,24 +77,29 @@ def figures(scores: Scores, threshold: float) -> dict[str, Any]:
     }
 
 
-def local_threshold(scores: Scores, *, seed: int) -> Local | None:
-    """What a site gets that chooses its own threshold from its first cases; None where it has too few for it.
+def local_threshold(choosing: Scores, judging: Scores, *, seed: int) -> Local | None:
+    """What a site gets that chooses its own threshold from its first cases; None where it has too few of them.
 
-    Every draw takes 50 positives and 50 negatives to choose by (largest sum of both rates), and judges on all the others.
+    Every draw takes 50 positives and 50 negatives to choose by (largest sum of both rates).
+
+    Args:
+        choosing: cases of the site that no model was trained on, at least twice as many of each kind as a draw takes.
+        judging: other patients of the site.
+        seed: of the draws.
     """
-    positives, negatives = np.flatnonzero(scores.truth_N), np.flatnonzero(~scores.truth_N)
-    if min(positives.size, negatives.size) < 2 * LOCAL_POSITIVES:
+    kinds = [np.flatnonzero(choosing.truth_N == kind) for kind in (True, False)]
+    if min(one.size for one in kinds) < 2 * LOCAL_POSITIVES:
         return None
     rng = np.random.default_rng([seed, 50])
+    truth = judging.truth_N
     rows = []
     for _ in range(DRAWS):
-        chosen = np.concatenate([rng.choice(one, LOCAL_POSITIVES, replace=False) for one in (positives, negatives)])
-        threshold = youden(scores.truth_N[chosen], scores.probability_N[chosen]).threshold
-        rest = np.setdiff1d(np.arange(scores.truth_N.size), chosen)
-        called, truth = scores.probability_N[rest] >= threshold, scores.truth_N[rest]
+        chosen = np.concatenate([rng.choice(one, LOCAL_POSITIVES, replace=False) for one in kinds])
+        threshold = youden(choosing.truth_N[chosen], choosing.probability_N[chosen]).threshold
+        called = judging.probability_N >= threshold
         rows.append((threshold, called[truth].mean(), (~called[~truth]).mean()))
     ranges = [_range(one) for one in np.array(rows).T]
-    return Local(ranges[0], ranges[1], ranges[2], LOCAL_POSITIVES, int(scores.truth_N.size) - 2 * LOCAL_POSITIVES)
+    return Local(ranges[0], ranges[1], ranges[2], LOCAL_POSITIVES, int(truth.size))
 
 
 def _range(values: NDArray[np.float64]) -> Range:

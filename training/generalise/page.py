@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -31,7 +32,7 @@ def write(results: Mapping[str, Any], folder: Path, sites: Sites) -> None:
     _csv(results, folder / "table.csv")
     with mpl.rc_context(STYLE):
         for name, figure in {"fall": fall(results), "handling": pictures(sites)}.items():
-            figure.text(0.995, 0.003, note, ha="right", va="bottom", fontsize=7, color=QUIET)
+            figure.suptitle(note, x=0.995, ha="right", fontsize=8, color=QUIET)
             figure.savefig(folder / f"{name}.png")
 
 
@@ -99,7 +100,9 @@ def fall(results: Mapping[str, Any]) -> Figure:
     axes = figure.axes[0]
     axes.set_yticks(range(len(rows)), [row["words"] for row in rows])
     axes.invert_yaxis()
-    figure.axes[-1].legend(loc="lower left", title="tested at")
+    figure.legend(
+        *axes.get_legend_handles_labels(), loc="outside lower center", ncols=len(results["sites"]), title="tested at", frameon=False
+    )
     return figure
 
 
@@ -117,5 +120,5 @@ def pictures(sites: Sites) -> Figure:
             axes.set_yticks([])
         axes_of_site[0].set_ylabel(name)
     for axes, trial in zip(grid[0], trials, strict=True):
-        axes.set_title(trial.words.replace("node's handling ", ""), fontsize=7, wrap=True)
+        axes.set_title("\n".join(textwrap.wrap(trial.words.replace("node's handling ", ""), 24)), fontsize=7)
     return figure
