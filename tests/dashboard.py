@@ -18,6 +18,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import Engine, select
 
 from ptx_node.dashboard.app import create_app
+from ptx_node.dashboard.desk import Desk
 from ptx_node.dashboard.parts import NodeFacts, Parts, Terms
 from ptx_node.dashboard.passwords import Passwords
 from ptx_node.dashboard.shell import Shell
@@ -87,13 +88,15 @@ def word(response: httpx.Response) -> str:
 
 
 @contextmanager
-def serving(engine: Engine, folder: Path, *, destinations: tuple[str, ...] = (), **terms: Any) -> Iterator[Dashboard]:
+def serving(
+    engine: Engine, folder: Path, *, destinations: tuple[str, ...] = (), desk: Desk | None = None, **terms: Any
+) -> Iterator[Dashboard]:
     """The dashboard in a thread while the block runs."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     hosts = frozenset({"127.0.0.1", "localhost"})
     node = NodeFacts("SIMULATED HOSPITAL", ZoneInfo("Europe/Paris"), folder, 1_000, destinations, Pseudonyms(b"k" * 32, "dashboard"))
-    parts = Parts(engine, node, replace(Terms(url, hosts), **terms))
+    parts = Parts(engine, node, replace(Terms(url, hosts), **terms), desk or Desk())
     shell = create_app(parts)
     shell.inside.state.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))  # many tries take no time
     server = uvicorn.Server(uvicorn.Config(shell, host="127.0.0.1", port=port, log_level="critical", access_log=False, proxy_headers=False))

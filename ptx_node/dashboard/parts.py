@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
+from ptx_node.dashboard.desk import Desk
 from ptx_node.db.web_sessions import Lifetimes
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class Parts:
     engine: Engine
     node: NodeFacts
     terms: Terms
+    desk: Desk = field(default_factory=Desk)
 
 
 def _parts(request: Request) -> Parts:

@@ -23,6 +23,7 @@ from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.errors import ConfigurationError
 from ptx_node.log import get
 from ptx_node.wiring.dashboard_address import base_url
+from ptx_node.wiring.desk import make_desk
 from ptx_node.wiring.monitoring import make_exporter, make_probe
 from ptx_node.wiring.node import open_database, tls_paths
 
@@ -110,7 +111,7 @@ def make_parts(settings: Settings, engine: Engine) -> Parts:
         destinations=tuple(one.name for one in settings.destinations),
         pseudonyms=Pseudonyms(secret.get_secret_value().encode(), "dashboard") if secret else None,
     )
-    return Parts(engine, node, terms(settings))
+    return Parts(engine, node, terms(settings), make_desk(settings))
 
 
 def serve(settings: Settings) -> int:

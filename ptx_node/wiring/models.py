@@ -14,7 +14,7 @@ from ptx_node.log import get
 from ptx_node.model.metadata import METADATA, describe, verified_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ptx_node.domain.eligibility import Requirements
     from ptx_node.settings import Settings
@@ -95,5 +95,9 @@ def _row(name: str, folder: Path) -> dict[str, Any]:
 
 def problems_of_rules(settings: Settings) -> tuple[Problem, ...]:
     """What `ptx rules check` finds in the site's rules."""
-    allowed = {one.name: frozenset(one.kinds) for one in settings.destinations}
-    return check_rules(settings.rules, Site(known_keywords(), known_models(settings).requirements.keys(), allowed))
+    return check_rules(settings.rules, site_of_rules(settings, known_models(settings).requirements.keys()))
+
+
+def site_of_rules(settings: Settings, models: Collection[str]) -> Site:
+    """What the site's rules may name."""
+    return Site(known_keywords(), models, {one.name: frozenset(one.kinds) for one in settings.destinations})

@@ -1,0 +1,41 @@
+"""What the pages of those who run the node are given beyond the database: rules, destinations, models, exports. Made by the wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ptx_node.domain.rule_check import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
+
+    from ptx_node.domain.eligibility import Requirements
+    from ptx_node.domain.routing import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """The site's rules, and what others are checked against.
+
+    Attributes:
+        rules: those that are in force.
+        text: as the configuration file has them, without the rest of it; "" where there is no file.
+        site: keywords, models and destinations that rules may name.
+        path: where a stored instance's file lies.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    text: str = ""
+    site: Site = field(default_factory=lambda: Site((), (), {}))
+    requirements: Mapping[str, Requirements] = field(default_factory=dict)
+    device_uids: Collection[str] = frozenset()
+    path: Callable[[str], Path] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything that these pages may use; what is left out is not there on this node."""
+
+    rule_book: RuleBook = field(default_factory=RuleBook)
