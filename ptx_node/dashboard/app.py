@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 
 from ptx_node import __version__
 from ptx_node.dashboard import account, errors, oidc, sign_in, static_files
+from ptx_node.dashboard.computing import Computing
 from ptx_node.dashboard.entry import declared, needs
 from ptx_node.dashboard.now_page import Watch
 from ptx_node.dashboard.pages import PAGES
@@ -36,6 +37,7 @@ def create_app(parts: Parts, pages: Sequence[Page] = PAGES) -> Shell:
     app = FastAPI(title="ptx-node", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.parts, app.state.pages = parts, tuple(pages)
     app.state.environment, app.state.passwords, app.state.watch = make_environment(), Passwords(), Watch()
+    app.state.computing = Computing()
     routers = [sign_in.router, oidc.router, account.router, static_files.router, _description(app)]
     for router in (*routers, *(router for page in pages for router in page.routers)):
         for route in router.routes:

@@ -85,6 +85,9 @@ class NodeFacts:
     watermark_bytes: int
     destinations: tuple[str, ...] = ()
     pseudonyms: Pseudonyms | None = None
+    export_names: Pseudonyms | None = None
+    """Those of an export without a name, whose figures the page Performance repeats to the last digit."""
+    smallest_cell: int = 10
 
 
 @dataclass(frozen=True, slots=True)

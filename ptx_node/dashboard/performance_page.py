@@ -1,0 +1,175 @@
+"""Performance: does it still do here what it did? Every model against the truth of a period, in the figures of the auditors' export."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+
+from ptx_node.dashboard import performance_plots
+from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.page import Page
+from ptx_node.dashboard.parts import PartsOf
+from ptx_node.dashboard.show import page
+from ptx_node.db.cases import Period
+from ptx_node.db.newest import newest
+from ptx_node.db.session import begin_read, now
+from ptx_node.domain.access import Permission, Who
+from ptx_node.domain.reading import TruthKind
+from ptx_node.validation import wording
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ptx_node.dashboard.computing import Answer, Computing
+    from ptx_node.dashboard.parts import Parts
+
+router = APIRouter(include_in_schema=False)
+api = APIRouter(prefix="/api/v1", tags=["performance"])
+
+PAGE = Page("Performance", "/performance", Permission.STATUS, (router, api))
+
+Viewer = Annotated[Who, needs(Permission.STATUS)]
+Watcher = Annotated[Who, needs(Permission.STATUS, background=True)]
+
+USUAL = timedelta(days=90)
+NEEDED = ("scipy", "pyarrow")
+KINDS = {TruthKind.REPORT: "radiology reports of the day", TruthKind.READER: "labels of readers", TruthKind.MASK: "masks of readers"}
+HEADLINES = (
+    ("sensitivity", "Sensitivity"),
+    ("specificity", "Specificity"),
+    ("positive_predictive_value", "Positive predictive value"),
+    ("negative_predictive_value", "Negative predictive value"),
+    ("prevalence", "Prevalence of these cases"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an address asks for. `model` is the key of one in the figures, such as `m1`."""
+
+    since: date
+    until: date
+    truth: TruthKind
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """The figures of a period, or word of their being made.
+
+    Attributes:
+        made_at: from the rows of this moment.
+        working: they are being made; ask again in a few seconds.
+        figures: as `metrics.json` of an export of the same period.
+        flow: images that came, and where they stopped, in numbers.
+    """
+
+    since: date
+    until: date
+    truth: TruthKind
+    made_at: datetime | None
+    working: bool
+    problem: str
+    figures: dict[str, Any] | None
+    flow: dict[str, Any] | None
+
+
+def _asked(
+    parts: PartsOf,
+    since: Annotated[str, Query(max_length=40)] = "",
+    until: Annotated[str, Query(max_length=40)] = "",
+    truth: TruthKind = TruthKind.REPORT,
+    model: Annotated[str, Query(max_length=20)] = "",
+) -> Asked:
+    today = now().astimezone(parts.node.zone).date()
+    last = _day(until, "until") or today
+    first = _day(since, "since") or last - USUAL
+    if first > last:
+        raise HTTPException(422, f"the period ends on {last}, before it begins on {first}")
+    return Asked(first, last, truth, model)
+
+
+def _day(text: str, name: str) -> date | None:
+    try:
+        found = date.fromisoformat(text) if text else None
+    except ValueError:
+        raise HTTPException(422, f"{name}: {text!r} is no day; write 2026-03-01") from None
+    if found and not 1900 <= found.year <= 9000:  # noqa: PLR2004 - so that a day before and after can be written
+        raise HTTPException(422, f"{name}: {text!r} is outside every archive")
+    return found
+
+
+AskedFor = Annotated[Asked, Depends(_asked)]
+
+
+@router.get("/performance")
+def performance(request: Request, parts: PartsOf, _who: Viewer, asked: AskedFor) -> Response:
+    """The page."""
+    return _page(request, parts, asked, "performance.jinja")
+
+
+@router.get("/performance/part")
+def performance_part(request: Request, parts: PartsOf, _who: Watcher, asked: AskedFor) -> Response:
+    """What changes of it: asked again while the figures are being made."""
+    return _page(request, parts, asked, "performance_part.jinja")
+
+
+@api.get("/performance")
+def performance_as_json(request: Request, parts: PartsOf, _who: Watcher, asked: AskedFor) -> Performance:
+    """Every figure of the models against the truth of a period; `working` where they are not ready yet."""
+    answer = _ask(request, parts, asked)
+    made = answer.value or {}
+    told = (answer.made_at, answer.working, answer.problem, made.get("figures"), made.get("flow"))
+    return Performance(asked.since, asked.until, asked.truth, *told)
+
+
+def missing() -> list[str]:
+    """Libraries without which no figure can be made on this machine."""
+    return [name for name in NEEDED if find_spec(name) is None]
+
+
+def _ask(request: Request, parts: Parts, asked: Asked) -> Answer:
+    lacking = missing()
+    if lacking:
+        raise HTTPException(
+            503,
+            f"Figures need {' and '.join(lacking)}, which this machine's dashboard does not have: pip install 'ptx-node[export]'. "
+            "Until then `ptx export` makes them on a machine that has.",
+        )
+    from ptx_node.validation import performance as figures  # noqa: PLC0415 - scipy is not on every machine
+
+    computing: Computing = request.app.state.computing
+    with begin_read(parts.engine) as session:
+        signature = newest(session)
+    period = Period(asked.since, asked.until, parts.node.zone)
+    wanted = figures.Asked(period, asked.truth, parts.node.export_names, parts.node.smallest_cell)
+    url = parts.engine.url.render_as_string(hide_password=False)
+    return computing.ask((asked.since, asked.until, asked.truth), signature, figures.work, url, wanted)
+
+
+def _page(request: Request, parts: Parts, asked: Asked, template: str) -> Response:
+    answer = _ask(request, parts, asked)
+    models: Mapping[str, Any] = answer.value["figures"]["models"] if answer.value else {}
+    key = asked.model if asked.model in models else next(iter(models), "")
+    chosen = models.get(key)
+    return page(
+        request,
+        template,
+        asked=asked,
+        answer=answer,
+        models=models,
+        comparisons=answer.value["figures"]["comparisons"] if answer.value else [],
+        key=key,
+        model=chosen,
+        roc=performance_plots.roc(chosen) if chosen else None,
+        periods=performance_plots.periods(chosen) if chosen else None,
+        watches=performance_plots.watches(chosen) if chosen else [],
+        truths=KINDS,
+        headlines=HEADLINES,
+        wording=wording,
+        smallest_cell=parts.node.smallest_cell,
+    )
