@@ -98,6 +98,9 @@ def writing_parquet(path: Path, columns: Sequence[Column]) -> Iterator[Callable[
             flush()
 
 
+TEXT = np.dtypes.StringDType()
+"""Of a text column in memory."""
+
 VALUES: dict[Type, Callable[[str], Any]] = {
     Type.TEXT: lambda cell: cell or None,
     Type.NUMBER: lambda cell: float(cell) if cell else None,
@@ -127,7 +130,8 @@ def read_table(path: Path, columns: Sequence[Column], names: Collection[str] | N
             if column.name in kept:
                 kept[column.name].append(known.setdefault(cell, cell) if value is None else value)
     texts = {one.name for one in columns if one.type in {Type.TEXT, Type.DAY}}
-    return {name: np.array(values, np.str_ if name in texts else np.float64) for name, values in kept.items()}
+    # Texts of any width side by side: with one width for all, a hundred thousand UIDs and names would be hundreds of megabytes.
+    return {name: np.array(kept.pop(name), TEXT if name in texts else np.float64) for name in list(kept)}
 
 
 def _rows(path: Path, columns: Sequence[Column]) -> Iterator[tuple[int, list[str]]]:

@@ -54,7 +54,7 @@ def written(folder: Path, rows: list[dict[str, str]] = ROWS) -> Path:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     columns = read_table(written(tmp_path), SMALL)
     assert ['a "b", c', "", "Żółć"] == columns["name"].tolist()
-    assert columns["name"].dtype.kind == "U"
+    assert columns["name"].dtype.kind == "T"
     np.testing.assert_array_equal([0.1, np.nan, 1e-300], columns["score"])
     np.testing.assert_array_equal([3, np.nan, -2], columns["count"])
     np.testing.assert_array_equal([1, np.nan, 0], columns["called"])

@@ -65,7 +65,7 @@ def _groups(model: OfModel, judged: Judged) -> dict[Group, NDArray[np.bool_]]:
 def _stated(value_N: NDArray[np.generic]) -> NDArray[np.str_]:
     if value_N.dtype.kind == "f":
         value_N = np.array([YES_NO.get(one, NOT_STATED) for one in value_N.tolist()], dtype=np.str_)
-    text_N = value_N.astype(np.str_)
+    text_N = np.array(value_N.tolist(), dtype=np.str_)
     return np.where(text_N == "", NOT_STATED, text_N)
 
 

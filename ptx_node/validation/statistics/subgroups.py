@@ -49,7 +49,7 @@ class Release:
 
 def groups_of(attribute: str, value_N: NDArray[Any]) -> dict[Group, NDArray[np.bool_]]:
     """One group a value; an empty value is `not stated`."""
-    text_N = value_N.astype(np.str_)
+    text_N = np.array(value_N.tolist(), dtype=np.str_)  # text of any width too
     return {(attribute, str(value) or "not stated"): text_N == value for value in np.unique(text_N)}
 
 
