@@ -17,6 +17,7 @@ from ptx_node.dashboard.pages import PAGES
 from ptx_node.dashboard.passwords import Passwords
 from ptx_node.dashboard.shell import Shell
 from ptx_node.dashboard.show import make_environment
+from ptx_node.dashboard.viewing import Viewing
 from ptx_node.domain.access import Permission
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def create_app(parts: Parts, pages: Sequence[Page] = PAGES) -> Shell:
     """
     app = FastAPI(title="ptx-node", version=__version__, description=DESCRIPTION, docs_url=None, redoc_url=None, openapi_url=None)
     app.state.parts, app.state.pages = parts, tuple(pages)
-    app.state.environment, app.state.passwords, app.state.watch = make_environment(), Passwords(), Watch()
+    app.state.environment, app.state.passwords, app.state.watch, app.state.viewing = make_environment(), Passwords(), Watch(), Viewing()
     app.state.computing = Computing()
     routers = [sign_in.router, oidc.router, account.router, static_files.router, _description(app)]
     for router in (*routers, *(router for page in pages for router in page.routers)):

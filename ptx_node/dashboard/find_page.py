@@ -179,12 +179,6 @@ def find_as_csv(parts: PartsOf, who: Finder, asked: AskedFor) -> Response:
     return Response(text.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-@router.get("/studies/{study}")
-def study(request: Request, parts: PartsOf, who: Finder, study: str) -> Response:
-    """One study's way through the node."""
-    return page(request, "study.jinja", seen=_whole(parts, who, study), identified=who.may(Permission.PATIENTS))
-
-
 @api.get("/studies")
 def find_as_json(parts: PartsOf, who: Finder, asked: AskedFor, limit: Annotated[int, Query(ge=1, le=200)] = ON_A_PAGE) -> Found:
     """Studies by accession number, patient ID, UID or AE title (`q`), job state, outcome and day of receipt, the newest first."""
@@ -194,7 +188,7 @@ def find_as_json(parts: PartsOf, who: Finder, asked: AskedFor, limit: Annotated[
 @api.get("/studies/{study}")
 def study_as_json(parts: PartsOf, who: Finder, study: str) -> Whole:
     """A study and every step of its way; `study` is its number, or its Study Instance UID."""
-    return _whole(parts, who, study)
+    return whole(parts, who, study)
 
 
 def _find(parts: Parts, who: Who, asked: Asked, limit: int = ON_A_PAGE) -> Found:
@@ -205,7 +199,12 @@ def _find(parts: Parts, who: Who, asked: Asked, limit: int = ON_A_PAGE) -> Found
     return Found([_shown(parts, who, row) for row in shown], shown[-1].number if more else None)
 
 
-def _whole(parts: Parts, who: Who, name: str) -> Whole:
+def whole(parts: Parts, who: Who, name: str) -> Whole:
+    """A study by its number, or its UID, with its timeline; noted as a look at it.
+
+    Raises:
+        HTTPException: 404, nothing of it is here.
+    """
     identified = who.may(Permission.PATIENTS)
     with begin_read(parts.engine) as session:
         uid = study_search.study_of(session, name, patients=identified)

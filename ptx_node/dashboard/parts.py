@@ -13,6 +13,7 @@ from ptx_node.dashboard.desk import Desk
 from ptx_node.db.web_sessions import Lifetimes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
     from zoneinfo import ZoneInfo
 
@@ -85,6 +86,8 @@ class NodeFacts:
     watermark_bytes: int
     destinations: tuple[str, ...] = ()
     pseudonyms: Pseudonyms | None = None
+    deadlines_s: Mapping[str, float] = field(default_factory=dict)
+    """How long each destination is tried."""
     export_names: Pseudonyms | None = None
     """Those of an export without a name, whose figures the page Performance repeats to the last digit."""
     smallest_cell: int = 10

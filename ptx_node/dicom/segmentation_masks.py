@@ -67,7 +67,15 @@ def _readable(ds: Dataset) -> Dataset:
 
 @lru_cache(maxsize=2)
 def _masks(path: Path, _modified_ns: int) -> dict[str, NDArray[np.bool_]]:
-    """The mask of each image that the SEG is about."""
+    return read_masks(path)
+
+
+def read_masks(path: Path) -> dict[str, NDArray[np.bool_]]:
+    """As `masks_of`, and nothing of it is kept for the next call.
+
+    Raises:
+        InputError: not a readable SEG, or no pneumothorax segment.
+    """
     try:
         opened: Any = highdicom.seg.Segmentation.from_dataset(_readable(dcmread(path)), copy=False)
         segments = segment_numbers(opened)

@@ -110,6 +110,7 @@ def make_parts(settings: Settings, engine: Engine) -> Parts:
         watermark_bytes=settings.store.watermark_bytes,
         destinations=tuple(one.name for one in settings.destinations),
         pseudonyms=Pseudonyms(secret.get_secret_value().encode(), "dashboard") if secret else None,
+        deadlines_s={one.name: one.retry.deadline_s for one in settings.destinations},
         export_names=Pseudonyms(secret.get_secret_value().encode(), keep_weekdays=settings.export.keep_weekdays) if secret else None,
         smallest_cell=settings.export.smallest_cell,
     )
