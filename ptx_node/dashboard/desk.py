@@ -9,6 +9,7 @@ from ptx_node.domain.rule_check import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from ptx_node.domain.eligibility import Requirements
@@ -35,7 +36,31 @@ class RuleBook:
 
 
 @dataclass(frozen=True, slots=True)
+class DestinationFacts:
+    """What the settings say of one destination.
+
+    Attributes:
+        kind: `dimse`, `dicomweb` or `folder`.
+        address: as people know it, without credentials.
+        result_kinds: what it may be given.
+        deadline_s: how long a delivery is tried.
+        echo: asks it whether it is there, in seconds; what it said. Raises an error of ours with what is wrong.
+        certificates: when those end that lie here: a word for each, and the moment, or what is wrong with the file.
+        peer_ends: when the one ends that it shows; None where it shows none. Raises as `echo` does.
+    """
+
+    kind: str
+    address: str
+    result_kinds: tuple[str, ...]
+    deadline_s: float
+    echo: Callable[[], str]
+    certificates: Callable[[], Mapping[str, datetime | str]] = dict
+    peer_ends: Callable[[], datetime | None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """Everything that these pages may use; what is left out is not there on this node."""
 
     rule_book: RuleBook = field(default_factory=RuleBook)
+    destinations: Mapping[str, DestinationFacts] = field(default_factory=dict)

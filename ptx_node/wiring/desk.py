@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import ssl
+from functools import partial
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from ptx_node.dashboard.desk import Desk, RuleBook
+from ptx_node.dashboard.desk import Desk, DestinationFacts, RuleBook
+from ptx_node.errors import PtxError
+from ptx_node.outbound import certificates
+from ptx_node.settings import DicomwebDestination, DimseDestination
 from ptx_node.wiring.models import known_models, site_of_rules
-from ptx_node.wiring.node import load_rules, open_store
+from ptx_node.wiring.node import load_rules, make_destination, make_tls, open_store, tls_paths
 
 if TYPE_CHECKING:
-    from ptx_node.settings import Settings
+    from datetime import datetime
+
+    from ptx_node.settings import Destination, Settings
+
+LONGEST_STEP_S = 5.0
+"""A person waits for the test of a destination: each step of it may take so long at most."""
+HTTPS_PORT = 443
 
 
 def make_desk(settings: Settings) -> Desk:
     """Rules, destinations, models and exports for the pages."""
-    return Desk(rule_book=_rule_book(settings))
+    return Desk(rule_book=_rule_book(settings), destinations={one.name: destination_facts(one, settings) for one in settings.destinations})
 
 
 def _rule_book(settings: Settings) -> RuleBook:
@@ -27,6 +39,61 @@ def _rule_book(settings: Settings) -> RuleBook:
         models.device_uids,
         open_store(settings).path,
     )
+
+
+def destination_facts(one: Destination, settings: Settings) -> DestinationFacts:
+    """What the page Destinations tells of one, and how it tests it."""
+    match one:
+        case DimseDestination():
+            address = f"{one.called_ae}@{one.host}:{one.port}"
+        case DicomwebDestination():
+            address = one.url
+        case _:
+            address = str(settings.home / one.folder)
+    return DestinationFacts(
+        one.type,
+        address,
+        tuple(str(kind) for kind in one.kinds),
+        one.retry.deadline_s,
+        partial(_echo, one, settings),
+        partial(_certificates, one, settings),
+        partial(_peer_ends, one, settings),
+    )
+
+
+def _echo(one: Destination, settings: Settings) -> str:
+    """C-ECHO, a query, or a file: as a delivery would reach it, in seconds."""
+    quick = one if one.type == "folder" else one.model_copy(update={"timeout_s": min(one.timeout_s, LONGEST_STEP_S)})
+    return make_destination(quick, settings).echo()
+
+
+def _certificates(one: Destination, settings: Settings) -> dict[str, datetime | str]:
+    """Our certificate for it and whom we trust, from the files."""
+    files = getattr(one, "tls", None)
+    ours, _, trusted = tls_paths(files, settings) if files is not None else (None, None, None)
+    found: dict[str, datetime | str] = {}
+    for word, path in (("ours", ours), ("whom we trust", trusted)):
+        if path is None:
+            continue
+        try:
+            found[word] = certificates.file_ends(path)
+        except PtxError as error:
+            found[word] = str(error)
+    return found
+
+
+def _peer_ends(one: Destination, settings: Settings) -> datetime | None:
+    """When the certificate ends that it shows us, asked over the line."""
+    tls = make_tls(getattr(one, "tls", None), settings)
+    if isinstance(one, DimseDestination) and tls is not None:
+        host, port = one.host, one.port
+    elif isinstance(one, DicomwebDestination) and urlsplit(one.url).scheme == "https":
+        parts = urlsplit(one.url)
+        host, port = parts.hostname or "", parts.port or HTTPS_PORT
+    else:
+        return None
+    context = tls.context() if tls is not None else ssl.create_default_context()
+    return certificates.peer_ends(host, port, context, timeout_s=min(one.timeout_s, LONGEST_STEP_S))
 
 
 def _rules_text(settings: Settings) -> str:
