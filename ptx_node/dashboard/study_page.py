@@ -18,6 +18,7 @@ from ptx_node.dashboard.study_view import View, view
 from ptx_node.db import study_contents, study_search
 from ptx_node.db.session import begin_read
 from ptx_node.dicom.report_tree import TreeItem, report_tree
+from ptx_node.dicom.slice_order import slice_order
 from ptx_node.domain.access import Permission, Who
 from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.errors import InputError
@@ -70,7 +71,18 @@ def _look(parts: Parts, who: Who, name: str) -> tuple[Whole, View, study_content
         if uid is None:
             raise HTTPException(404, study_pictures.GONE)
         found = study_contents.contents(session, uid)
-        return seen, view(found, who), found
+    for one in found.series:
+        if one.modality == study_contents.CT and not one.ordered and who.may(Permission.PATIENTS):
+            _order(parts, one)
+    return seen, view(found, who), found
+
+
+def _order(parts: Parts, series: study_contents.Series) -> None:
+    """Slices that no model has read in the order of the body, as far as their headers tell."""
+    order = slice_order(tuple(stored_file(parts, one.path) for one in series.images)) if len(series.images) > 1 else None
+    if order is not None:
+        series.images = [series.images[place] for place in order]
+        series.ordered = True
 
 
 def _chosen(findings: list[FindingShown]) -> FindingShown | None:

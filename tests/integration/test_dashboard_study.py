@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from ptx_node.db.session import begin_read, begin_write
 from ptx_node.db.tables import Delivery, Instance, Job, JobInput, Result
 from ptx_node.dicom.decode import read_dataset
 from ptx_node.dicom.pixels import read_radiograph
+from ptx_node.dicom.shown_picture import shown_picture
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.access import Role
 from tests.dashboard import Dashboard, serving
@@ -107,6 +110,35 @@ def test_ct_slices_are_hounsfield_units_in_the_order_of_the_volume(dashboard: Da
     looks = [json.loads(body)["detail"]["page"] for body in dashboard.trail("look")]
     assert looks.count("pictures") == 1
     assert looks.count("study") == 1
+
+
+def test_slices_that_no_model_has_read_are_in_order_too(dashboard: Dashboard) -> None:
+    """By their headers; one that cannot be read comes last."""
+    slices = ct_series(6)
+    study = stored(dashboard, *(slices[place] for place in (4, 1, 5, 0, 3, 2)))
+    file_of(dashboard, Instance, study.images[2]).unlink()
+    with dashboard.person("anna", Role.VIEWER) as client:
+        (series,) = client.get(f"/api/v1/studies/{study.number}/contents").json()["pictures"]
+    assert series["ordered"]
+    assert series["images"] == [study.images[place] for place in (3, 1, 5, 4, 0, 2)]
+
+
+def test_a_machine_without_codecs_says_so(tmp_path: Path) -> None:
+    """The dashboard's host may have none: then words about it, not a broken image."""
+    ds = dx()
+    ds.compress("1.2.840.10008.1.2.4.90", encoding_plugin="pylibjpeg")
+    path = tmp_path / "image.dcm"
+    path.write_bytes(as_file(ds))
+    assert shown_picture(path).values_HW.shape == (ds.Rows, ds.Columns)
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('pylibjpeg', 'openjpeg', 'gdcm', 'PIL', 'PIL.Image'), None))\n"
+        "from pathlib import Path; from ptx_node.dicom.shown_picture import shown_picture\n"
+        "try: shown_picture(Path(sys.argv[1]))\n"
+        "except Exception as error: print(error)"
+    )
+    told = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=False, timeout=120).stdout
+    assert "has no codec for it" in told
+    assert "JPEG 2000" in told
 
 
 def test_the_page_tells_everything_and_runs_nothing_that_an_image_says(dashboard: Dashboard) -> None:
