@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import available_timezones
@@ -248,6 +249,46 @@ class ExportSettings(Group):
     keep_weekdays: bool = Field(default=False, description="move dates by whole weeks")
 
 
+class DriftSettings(Group):
+    """The watch over drift: each model's last days against a reference, once a day."""
+
+    enabled: bool = True
+    window_days: int = Field(default=7, ge=1, le=92, description="of one window; windows share no day")
+    persistence: int = Field(default=2, ge=1, le=12, description="windows in a row that are unlike the reference, before an alarm")
+    minimum: int = Field(default=100, ge=20, description="patients of the reference and of each window, at least")
+    p_value: float = Field(default=0.001, gt=0, lt=0.5, description="of one window")
+    effect: float = Field(default=0.1, ge=0, lt=1, description="smallest difference that matters")
+    reference_days: int = Field(default=28, ge=1, le=366, description="from a model's first answer on")
+    reference_since: date | None = Field(default=None, description="first day of a reference for all models")
+    reference_until: date | None = None
+
+    @model_validator(mode="after")
+    def _both_days_or_none(self) -> Self:
+        since, until = self.reference_since, self.reference_until
+        if (since is None) != (until is None) or (since is not None and until is not None and until < since):
+            raise ValueError("reference_since and reference_until: give both, the first one first, or neither")
+        return self
+
+
+class StopRuleSettings(Group):
+    """A limit beyond which deliveries pause until a person resumes them."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    figure: Literal["positive_rate", "failed_rate", "mask_missing", "sensitivity", "specificity"]
+    above: float | None = Field(default=None, ge=0, lt=1)
+    below: float | None = Field(default=None, gt=0, le=1)
+    minimum: int = Field(default=50, ge=1, description="cases that the figure is made of, at least")
+    days: int = Field(default=7, ge=1, le=366, description="back from now")
+    model: str = Field(default="", description="its name in [models]; empty: all together")
+    destinations: tuple[str, ...] = Field(default=(), description="whose deliveries pause; empty: all")
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            raise ValueError(f"stop rule {self.name}: give above or below, one of the two")
+        return self
+
+
 class WorkerSettings(Group):
     """Inference and delivery workers."""
 
@@ -372,11 +413,13 @@ class Settings(BaseSettings):
     tls: TlsSettings = TlsSettings()
     patients: PatientSettings = PatientSettings()
     export: ExportSettings = ExportSettings()
+    drift: DriftSettings = DriftSettings()
     worker: WorkerSettings = WorkerSettings()
     models: dict[str, Path] = Field(default_factory=dict, description="model name -> MONAI Bundle folder; empty: those that ship")
     destinations: tuple[Destination, ...] = ()
     archives: tuple[Archive, ...] = ()
     rules: tuple[dict[str, Any], ...] = ()
+    stop_rules: tuple[StopRuleSettings, ...] = ()
     config_file: Path | None = Field(default=None, exclude=True)
 
     @classmethod

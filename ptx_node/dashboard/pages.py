@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from ptx_node.dashboard import destinations_page, find_page, now_page, people, performance_page, review_page, rules_page, study_page
+from ptx_node.dashboard import (
+    destinations_page,
+    drift_page,
+    find_page,
+    now_page,
+    people,
+    performance_page,
+    review_page,
+    rules_page,
+    study_page,
+)
 from ptx_node.dashboard.page import Page
 
 PAGES: tuple[Page, ...] = (
     now_page.PAGE,
     find_page.PAGE,
     performance_page.PAGE,
+    drift_page.PAGE,
     study_page.PAGE,
     review_page.PAGE,
     rules_page.PAGE,

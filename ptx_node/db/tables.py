@@ -603,6 +603,8 @@ class ExaminationRow(Table):
     manufacturer: Mapped[str] = mapped_column(Text)
     manufacturer_model_name: Mapped[str] = mapped_column(Text)
     station_name: Mapped[str] = mapped_column(Text)
+    bits_stored: Mapped[int | None] = mapped_column(Integer)
+    exposure_index: Mapped[float | None]
     reconcile_needed: Mapped[bool]
 
 

@@ -23,6 +23,10 @@ OFFSET = re.compile(r"([+-])(\d\d)(\d\d)")
 AGE = re.compile(r"(\d{1,3})([DWMY])")
 YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 OLDEST_YEARS = 130.0
+WHOLE = re.compile(r"[1-9][0-9]{0,2}")
+MOST_BITS = 64
+LARGEST_EXPOSURE_INDEX = 1e6
+"""Ordinary ones are some hundreds; what is beyond is another number in the wrong place."""
 
 
 def examination_of(headers: Sequence[Dataset], zone: ZoneInfo) -> Examination:
@@ -47,6 +51,8 @@ def examination_of(headers: Sequence[Dataset], zone: ZoneInfo) -> Examination:
         manufacturer=_text(first, "Manufacturer"),
         manufacturer_model_name=_text(first, "ManufacturerModelName"),
         station_name=_text(first, "StationName"),
+        bits_stored=_bits(first),
+        exposure_index=_exposure_index(first),
     )
 
 
@@ -87,6 +93,19 @@ def _text(ds: Dataset, keyword: str) -> str:
     except UNREADABLE:
         return ""
     return "" if value is None else str(value).strip()
+
+
+def _bits(ds: Dataset) -> int | None:
+    text = _text(ds, "BitsStored")
+    return int(text) if WHOLE.fullmatch(text) and int(text) <= MOST_BITS else None
+
+
+def _exposure_index(ds: Dataset) -> float | None:
+    try:
+        found = float(_text(ds, "ExposureIndex"))
+    except ValueError:
+        return None
+    return found if 0 < found < LARGEST_EXPOSURE_INDEX else None
 
 
 def _date(text: str) -> date | None:

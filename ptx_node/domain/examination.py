@@ -51,6 +51,8 @@ class Examination:
         patient_sex: `M`, `F`, `O`, as sent.
         patient_age_years: at the examination.
         view_position: of a radiograph, as sent (`PA`, `AP`).
+        bits_stored: of a pixel.
+        exposure_index: IEC 62494-1, as sent (0018,1411): proportional to the dose at the detector.
     """
 
     modality: str = ""
@@ -61,6 +63,8 @@ class Examination:
     manufacturer: str = ""
     manufacturer_model_name: str = ""
     station_name: str = ""
+    bits_stored: int | None = None
+    exposure_index: float | None = None
 
 
 def local_time(day: date, clock: time | None, zone: ZoneInfo, offset: timedelta | None = None) -> Examined:
