@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ptx_node.cli.context import ConfigOption, JsonOption, acting_user, load_settings, print_json, print_list
-from ptx_node.db import audit, schema, thresholds
-from ptx_node.db.session import begin_read, begin_write, now
-from ptx_node.db.thresholds import Action
-from ptx_node.domain.audit_events import decision
+from ptx_node.db import schema, thresholds
+from ptx_node.db.session import begin_read
 from ptx_node.errors import UsageError
+from ptx_node.validation import site_threshold
+from ptx_node.validation.site_threshold import Of
 from ptx_node.wiring import open_database
 from ptx_node.wiring.models import describe_models
 
@@ -41,31 +41,12 @@ def propose(  # noqa: PLR0917 - typer turns each argument into an option
     json: JsonOption = False,
 ) -> None:
     """Propose a threshold from findings whose CT report is known. Nothing changes until it is applied."""
-    from ptx_node.validation import local_threshold  # noqa: PLC0415 - numpy's part of the statistics only here
-
     settings, engine = _opened(config)
-    weights = _weights_of(settings, model)
+    of = Of(model, _weights_of(settings, model))
     aim = _aim(sensitivity, specificity)
-    with begin_read(engine) as session:
-        cases = thresholds.verified(session, weights, since.date() if since else None, until.date() if until else None)
-    found = local_threshold.propose(cases, aim, seed=seed)
-    evidence = local_threshold.evidence(found) | {
-        "since": since.date().isoformat() if since else None,
-        "until": until.date().isoformat() if until else None,
-        "patients": len({one.person_id for one in cases}),
-    }
-    value = evidence["threshold"]["value"]
-    with begin_write(engine) as session:
-        number = thresholds.record(
-            session,
-            Action.PROPOSED,
-            model=model,
-            weights_sha256=weights,
-            value=value,
-            evidence=evidence,
-            decided_by=acting_user(),
-            now=now(),
-        )
+    first, last = (day.date() if day else None for day in (since, until))
+    made = site_threshold.propose(engine, of, aim, since=first, until=last, seed=seed, by=acting_user())
+    number, found, evidence, value = made.number, made.found, made.evidence, made.value
     if json:
         print_json({"number": number, "model": model, "value": value, **evidence})
     elif value is None:
@@ -92,15 +73,8 @@ def apply(
 ) -> None:
     """Use a proposed threshold from now on. Findings that were made before stay as they are."""
     settings, engine = _opened(config)
-    with begin_read(engine) as session:
-        found = thresholds.step(session, proposal)
-    if found is None or found.action != Action.PROPOSED:
-        raise UsageError(f"there is no proposal {proposal}: see ptx thresholds list")
-    if found.value is None:
-        raise UsageError(f"proposal {proposal} proposes nothing: there were too few cases")
-    if _weights_of(settings, found.model) != found.weights_sha256:
-        raise UsageError(f"proposal {proposal} is for other weights than model {found.model} has now: propose again")
-    _decide(engine, Action.APPLIED, (found.model, found.weights_sha256), found.value, note, proposal)
+    number, of, value = site_threshold.apply(engine, proposal, lambda name: _weights_of(settings, name), note=note, by=acting_user())
+    _tell(number, of.model, value)
 
 
 @app.command("set")
@@ -112,18 +86,16 @@ def set_(
 ) -> None:
     """Use a threshold that nobody proposed, from now on."""
     settings, engine = _opened(config)
-    _decide(engine, Action.APPLIED, (model, _weights_of(settings, model)), value, note)
+    number = site_threshold.use(engine, Of(model, _weights_of(settings, model)), value, note=note, by=acting_user())
+    _tell(number, model, value)
 
 
 @app.command()
 def withdraw(model: ModelArgument, note: NoteOption, config: ConfigOption = None) -> None:
     """Go back to the threshold that came with the model, from now on."""
     settings, engine = _opened(config)
-    weights = _weights_of(settings, model)
-    with begin_read(engine) as session:
-        if weights not in thresholds.in_force(session):
-            raise UsageError(f"model {model} has no threshold of this site's own: there is nothing to withdraw")
-    _decide(engine, Action.WITHDRAWN, (model, weights), None, note)
+    number = site_threshold.withdraw(engine, Of(model, _weights_of(settings, model)), note=note, by=acting_user())
+    _tell(number, model, None)
 
 
 @app.command("list")
@@ -139,17 +111,7 @@ def list_(
     print_list(rows, columns=LISTED, json=json, title="thresholds", empty="every model uses the threshold that it came with")
 
 
-def _decide(engine: Engine, action: Action, of: tuple[str, str], value: float | None, note: str, proposal: int | None = None) -> None:
-    """Write the step; `of` is the model's name and the SHA-256 of its weights."""
-    model, weights = of
-    if not note.strip():
-        raise UsageError("say why: --note 'agreed with Dr …'")
-    who = acting_user()
-    with begin_write(engine) as session:
-        number = thresholds.record(
-            session, action, model=model, weights_sha256=weights, value=value, decided_by=who, note=note, proposal_id=proposal, now=now()
-        )
-        audit.note(session, decision(who, f"threshold {action}", threshold=number, model=model, weights_sha256=weights, value=value))
+def _tell(number: int, model: str, value: float | None) -> None:
     how = "by the threshold that it came with" if value is None else f"at and above {value:g}"
     typer.echo(f"version {number}: {model} calls positive {how}; workers take it with their next jobs")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ptx_node.domain.rule_check import Site
 
@@ -60,7 +60,11 @@ class DestinationFacts:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Everything that these pages may use; what is left out is not there on this node."""
+    """Everything that these pages may use; what is left out is not there on this node.
+
+    `models` reads and hashes the bundles anew: a row a model as `ptx models` has it, and its `card`.
+    """
 
     rule_book: RuleBook = field(default_factory=RuleBook)
     destinations: Mapping[str, DestinationFacts] = field(default_factory=dict)
+    models: Callable[[], list[dict[str, Any]]] = list

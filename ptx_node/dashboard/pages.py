@@ -6,6 +6,7 @@ from ptx_node.dashboard import (
     destinations_page,
     drift_page,
     find_page,
+    models_page,
     now_page,
     people,
     performance_page,
@@ -24,5 +25,6 @@ PAGES: tuple[Page, ...] = (
     review_page.PAGE,
     rules_page.PAGE,
     destinations_page.PAGE,
+    models_page.PAGE,
     people.PAGE,
 )

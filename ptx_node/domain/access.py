@@ -14,10 +14,10 @@ TOKEN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 class Permission(StrEnum):
     """What a page, a button or a door asks for.
 
-    status: the node as a whole, without patients. find: studies and their way through the node. patients: their numbers,
-    UIDs and times, which are replaced for whoever lacks it. operate: retry, send again, suspend. review: decide on labels and
-    findings. rules: try rules. export: build and fetch packages for auditors. audit: the audit trail. users: people and tokens.
-    metrics: figures for a monitoring program. stow, fhir: bring instances or reports in.
+    status: the node as a whole, without patients. find: studies and their way through the node. patients: their numbers, UIDs
+    and times, which are replaced for whoever lacks it. operate: retry, send again, suspend. review: decide on labels and
+    findings. rules: try rules. models: a site's own thresholds. export: build and fetch packages for auditors. audit: the audit
+    trail. users: people and tokens. metrics: figures for a monitoring program. stow, fhir: bring instances or reports in.
     """
 
     STATUS = "status"
@@ -26,6 +26,7 @@ class Permission(StrEnum):
     OPERATE = "operate"
     REVIEW = "review"
     RULES = "rules"
+    MODELS = "models"
     EXPORT = "export"
     AUDIT = "audit"
     USERS = "users"

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ssl
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ptx_node.dashboard.desk import Desk, DestinationFacts, RuleBook
 from ptx_node.errors import PtxError
 from ptx_node.outbound import certificates
 from ptx_node.settings import DicomwebDestination, DimseDestination
-from ptx_node.wiring.models import known_models, site_of_rules
+from ptx_node.wiring.models import describe_models, known_models, site_of_rules
 from ptx_node.wiring.node import load_rules, make_destination, make_tls, open_store, tls_paths
 
 if TYPE_CHECKING:
@@ -22,11 +23,29 @@ if TYPE_CHECKING:
 LONGEST_STEP_S = 5.0
 """A person waits for the test of a destination: each step of it may take so long at most."""
 HTTPS_PORT = 443
+CARD = "docs/README.md"
+LONGEST_CARD = 100_000
 
 
 def make_desk(settings: Settings) -> Desk:
     """Rules, destinations, models and exports for the pages."""
-    return Desk(rule_book=_rule_book(settings), destinations={one.name: destination_facts(one, settings) for one in settings.destinations})
+    return Desk(
+        rule_book=_rule_book(settings),
+        destinations={one.name: destination_facts(one, settings) for one in settings.destinations},
+        models=partial(cards, settings),
+    )
+
+
+def cards(settings: Settings) -> list[dict[str, Any]]:
+    """The models as `ptx models` lists them, hashed now, each with its card; "" where it has none."""
+    return [row | {"card": _card(Path(row["folder"]))} for row in describe_models(settings)]
+
+
+def _card(bundle: Path) -> str:
+    try:
+        return (bundle / CARD).read_text(encoding="utf-8", errors="replace")[:LONGEST_CARD]
+    except OSError:
+        return ""
 
 
 def _rule_book(settings: Settings) -> RuleBook:
