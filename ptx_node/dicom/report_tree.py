@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from ptx_node.dicom.decode import malformed_refused, read_dataset
@@ -11,12 +11,14 @@ from ptx_node.domain.eligibility import Reason
 from ptx_node.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from pydicom import Dataset
 
 DEEPEST = 20
-MOST_ITEMS = 2000
+MOST_ITEMS = 20_000
+FEW = 3
 LONGEST = 2000
 
 
@@ -58,8 +60,19 @@ def _item(ds: Dataset, depth: int, count: list[int]) -> TreeItem:
         name=_meaning(ds, "ConceptNameCodeSequence") or kind.capitalize(),
         value=_value(ds, kind)[:LONGEST],
         relationship="" if relationship == "CONTAINS" else relationship.lower(),
-        items=tuple(_item(one, depth + 1, count) for one in ds.get("ContentSequence") or ()),
+        items=tuple(_folded(_item(one, depth + 1, count) for one in ds.get("ContentSequence") or ())),
     )
+
+
+def _folded(items: Iterable[TreeItem]) -> Iterator[TreeItem]:
+    """A run of values of the same name, as the slices of a series, as one item that begins with the first of them."""
+    for (name, relationship, leaf), run in groupby(items, key=lambda one: (one.name, one.relationship, bool(one.value) and not one.items)):
+        same = list(run)
+        if not leaf or len(same) <= FEW:
+            yield from same
+            continue
+        told = ", ".join(one.value for one in same[:FEW])
+        yield TreeItem(name, f"{told} and {len(same) - FEW} more", relationship, ())
 
 
 def _value(ds: Dataset, kind: str) -> str:

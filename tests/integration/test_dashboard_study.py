@@ -19,9 +19,11 @@ from ptx_node.db.session import begin_read, begin_write
 from ptx_node.db.tables import Delivery, Instance, Job, JobInput, Result
 from ptx_node.dicom.decode import read_dataset
 from ptx_node.dicom.pixels import read_radiograph
+from ptx_node.dicom.report_tree import TreeItem, report_tree
 from ptx_node.dicom.shown_picture import shown_picture
 from ptx_node.dicom.volume import read_volume
 from ptx_node.domain.access import Role
+from ptx_node.errors import InputError
 from tests.dashboard import Dashboard, serving
 from tests.factories import Place, as_file, ct_series, dx, enhanced_ct, siim_like
 from tests.findings import finding, picture
@@ -168,6 +170,32 @@ def test_the_page_tells_everything_and_runs_nothing_that_an_image_says(dashboard
     for words in ("Imaging Measurement Report", "Pneumothorax", "Segmentation", "Secondary capture"):
         assert words in text, words
     assert "diagnos" not in text.lower()
+
+
+def test_a_report_is_a_tree_that_a_person_reads(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Names, values with units, references; the slices of a series are one line; one that is too deep is refused."""
+    slices = ct_series(40)
+    study = stored(dashboard, *slices, answer=said(*slices))
+    path = file_of(dashboard, Result, study.results["sr"])
+    lines = list(flat(report_tree(path)))
+    assert any("Volume: 87.25 ml" in line for line in lines)
+    assert any(line.endswith(": 91.2345 %") for line in lines)
+    assert any("and 37 more" in line for line in lines)
+    assert len(lines) < 80
+    ds = read_dataset(path)
+    for _ in range(30):
+        nested = Dataset()
+        nested.ValueType, nested.ContentSequence = "CONTAINER", ds.ContentSequence
+        ds.ContentSequence = [nested]
+    ds.save_as(tmp_path / "deep.dcm")
+    with pytest.raises(InputError, match="levels"):
+        report_tree(tmp_path / "deep.dcm")
+
+
+def flat(item: TreeItem) -> Iterator[str]:
+    yield f"{item.name}: {item.value}"
+    for one in item.items:
+        yield from flat(one)
 
 
 def test_an_auditor_sees_what_the_model_said_and_no_picture(dashboard: Dashboard) -> None:
