@@ -122,7 +122,7 @@ def _send(parts: Parts, who: Who, study: str, wanted: list[int], reason: str) ->
 
 
 def _demand_study(session: Session, who: Who, name: str) -> str:
-    uid = study_search.study_of(session, name.replace("\0", ""), patients=who.may(Permission.PATIENTS))
+    uid = study_search.study_of(session, name, patients=who.may(Permission.PATIENTS))
     if uid is None:
         raise HTTPException(404, GONE)
     return uid

@@ -64,7 +64,6 @@ def contents_as_json(parts: PartsOf, who: Finder, study: str) -> View:
 
 
 def _look(parts: Parts, who: Who, name: str) -> tuple[Whole, View, study_contents.Contents]:
-    name = name.replace("\0", "")
     seen = whole(parts, who, name)  # noted there as a look
     with begin_read(parts.engine) as session:
         uid = study_search.study_of(session, name, patients=who.may(Permission.PATIENTS))

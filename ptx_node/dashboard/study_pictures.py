@@ -121,7 +121,7 @@ def study_uid(session: Session, name: str) -> str:
     Raises:
         HTTPException: 404.
     """
-    uid = study_search.study_of(session, name.replace("\0", ""), patients=True)
+    uid = study_search.study_of(session, name, patients=True)
     if uid is None:
         raise HTTPException(404, GONE)
     return uid

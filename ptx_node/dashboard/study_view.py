@@ -133,20 +133,41 @@ def view(found: Contents, who: Who) -> View:
         for place, one in enumerate(found.series, start=1)
     ]
     numbers = {image.sop_instance_uid: image.number for one in found.series for image in one.images}
+    written = _written(found)
     return View(
         pictures=pictures if identified else [],
         more_pictures=found.more_images,
         findings=[
-            _finding(one, found, numbers=numbers, superseded=superseded.get(one.job_id, False), identified=identified)
+            _finding(
+                one,
+                [_result(row, found.deliveries, identified=identified) for row in written.get(one.id, [])],
+                found,
+                numbers=numbers if identified else {},
+                superseded=superseded.get(one.job_id, False),
+                identified=identified,
+            )
             for one in found.findings
         ],
         jobs=[_job(one, identified=identified) for one in found.jobs],
     )
 
 
-def _finding(row: FindingRow, found: Contents, *, numbers: dict[str, int], superseded: bool, identified: bool) -> FindingShown:
-    results = [one for one in found.results if one.finding_id == row.id]
-    masks = [one.id for one in results if one.kind == ResultKind.SEG]
+def _written(found: Contents) -> dict[int, list[Result]]:
+    """The results of each finding. Of the same model on the same images they are the same instances: they are the newest one's."""
+    newest: dict[tuple[str, str], int] = {}
+    same = {one.id: (one.input_digest, one.device_uid) for one in found.findings}
+    for number, key in same.items():  # the newest first
+        newest.setdefault(key, number)
+    table: dict[int, list[Result]] = {}
+    for row in found.results:
+        table.setdefault(newest[same[row.finding_id]], []).append(row)
+    return table
+
+
+def _finding(
+    row: FindingRow, results: list[ResultShown], found: Contents, *, numbers: dict[str, int], superseded: bool, identified: bool
+) -> FindingShown:
+    masks = [one.result for one in results if one.kind == ResultKind.SEG]
     return FindingShown(
         finding=row.id,
         job=row.job_id,
@@ -163,8 +184,8 @@ def _finding(row: FindingRow, found: Contents, *, numbers: dict[str, int], super
         inferred_at=row.inferred_at if identified else None,
         superseded=superseded,
         mask=masks[-1] if masks and identified else None,
-        images=[numbers[uid] for uid in row.sop_instance_uids if uid in numbers] if identified else [],
-        results=[_result(one, found.deliveries, identified=identified) for one in results],
+        images=[numbers[uid] for uid in row.sop_instance_uids if uid in numbers],
+        results=results,
         truths=[_truth(one) for one in found.truths.get(row.id, [])],
         without_truth=found.unmatched.get(row.id),
     )

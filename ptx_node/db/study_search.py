@@ -208,6 +208,8 @@ def _answered(one: StudyFound, journey: Journey) -> None:
 
 def study_of(session: Session, name: str, *, patients: bool) -> str | None:
     """The Study Instance UID that an address names: by the number of `StudyFound`, or, where patients may be seen, by itself."""
+    if "\0" in name:  # PostgreSQL cannot even be asked for it
+        return None
     if name.isdecimal() and len(name) < 19:  # noqa: PLR2004 - what the database's numbers hold
         return session.scalar(select(Instance.study_instance_uid).where(Instance.id == int(name)))
     by_uid = select(Instance.study_instance_uid).where(Instance.study_instance_uid == name).limit(1)

@@ -15,18 +15,25 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from sqlalchemy import Engine, select
 
-from ptx_node.db.session import begin_read, begin_write
+from ptx_node.dashboard.study_view import view
+from ptx_node.db.jobs_again import read_again
+from ptx_node.db.session import begin_read, begin_write, now
+from ptx_node.db.study_contents import contents
 from ptx_node.db.tables import Delivery, Instance, Job, JobInput, Result
 from ptx_node.dicom.decode import read_dataset
 from ptx_node.dicom.pixels import read_radiograph
 from ptx_node.dicom.report_tree import TreeItem, report_tree
 from ptx_node.dicom.shown_picture import shown_picture
 from ptx_node.dicom.volume import read_volume
-from ptx_node.domain.access import Role
+from ptx_node.domain.access import Role, person
+from ptx_node.domain.finding import ResultKind
 from ptx_node.errors import InputError
+from ptx_node.pipeline.results import encode_results, record_finding
+from ptx_node.pipeline.send_again import send_again
+from ptx_node.pipeline.store import FileStore
 from tests.dashboard import Dashboard, serving
 from tests.factories import Place, as_file, ct_series, dx, enhanced_ct, siim_like
-from tests.findings import finding, picture
+from tests.findings import CONTEXT, finding, picture
 from tests.read_study import Answer, ReadStudy, store_study
 
 EVIL = '<script>alert("x")</script>'
@@ -354,6 +361,28 @@ def test_a_job_is_read_again_and_superseded(dashboard: Dashboard) -> None:
         assert (old.state, old.superseded_by_id, made.state, made.rule, made.attempts) == ("done", new, "queued", old.rule, 0)
         assert set(study.images) == set(session.scalars(select(JobInput.instance_id).where(JobInput.job_id == new)))
     assert decisions(dashboard)[-1] == {"what": "supersede job", "job_id": study.job, "new_job_id": new, "reason": "new model"}
+
+
+def test_reading_again_keeps_one_set_of_results(engine: Engine, tmp_path: Path) -> None:
+    """On both databases: the same model on the same images gives the same instances, which stand under the newer finding."""
+    ds = dx()
+    study = store_study(engine, tmp_path / "store", [as_file(ds)], said(ds))
+    with begin_write(engine) as session:
+        new = read_again(session, study.job, now=now())
+        assert new is not None
+        assert read_again(session, study.job, now=now()) is None
+        session.get_one(Job, new).state = "done"
+    store = FileStore(tmp_path / "store", watermark_bytes=0)
+    encoded = encode_results(finding([ds]), [ds], kinds=[ResultKind.SEG, ResultKind.SR], context=CONTEXT)
+    record_finding(engine, store, job_id=new, finding=finding([ds]), encoded=encoded, destinations=())
+    with begin_read(engine) as session:
+        seen = view(contents(session, study.study_instance_uid), person(1, "anna", Role.VIEWER))
+        ids = list(session.scalars(select(Delivery.id)))
+    assert [(one.job, one.superseded, one.mask) for one in seen.findings] == [
+        (new, False, study.results["seg"]),
+        (study.job, True, None),
+    ]
+    assert send_again(engine, ids, deadlines_s={}, by="user olga", reason="x") == sorted(ids)
 
 
 def test_deliveries_are_sent_again_also_those_that_arrived(dashboard: Dashboard) -> None:
