@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Form, Path, Request, Response
 from pydantic import BaseModel, Field
 
-from ptx_node.dashboard.drift_plots import course, shares
+from ptx_node.dashboard.drift_plots import Row, course, distribution, rows
 from ptx_node.dashboard.entry import needs
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
@@ -23,6 +23,8 @@ from ptx_node.errors import UsageError
 from ptx_node.validation import wording
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ptx_node.dashboard.parts import Parts
     from ptx_node.dashboard.plots import Plot
     from ptx_node.db.watch_tables import DriftLook, WatchAlarm
@@ -35,6 +37,7 @@ PAGE = Page("Drift", "/drift", Permission.STATUS, (router, api))
 Viewer = Annotated[Who, needs(Permission.STATUS)]
 Operator = Annotated[Who, needs(Permission.OPERATE)]
 
+MOST_AT_ONCE = 200
 NAMES = {
     "probability": "Distribution of the scores",
     "positive_rate": "Positive rate",
@@ -110,6 +113,7 @@ class Shown:
     name: str
     look: DriftLook
     plot: Plot | None
+    rows: list[Row]
     course: Plot | None
 
 
@@ -131,16 +135,18 @@ def acknowledge(
     request: Request,
     parts: PartsOf,
     who: Operator,
-    alarm: Annotated[int, Form(ge=1, lt=2**63)],
+    alarm: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Form(max_length=MOST_AT_ONCE)],
     outcome: Annotated[AlarmOutcome, Form()],
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
 ) -> Response:
-    """Settle an alarm and show the page again."""
+    """Settle alarms that have one cause, all or none, and show the page again."""
+    numbers = sorted(set(alarm))
     try:
-        _settle(parts, who, alarm, outcome, note)
+        _settle(parts, who, numbers, outcome, note)
     except UsageError as error:
         return _page(request, parts, who, 400, problem=str(error))
-    return _page(request, parts, who, done=f"Alarm {alarm} is settled.")
+    told = ", ".join(map(str, numbers))
+    return _page(request, parts, who, done=f"Alarm {told} is settled." if len(numbers) == 1 else f"Alarms {told} are settled.")
 
 
 @api.get("/drift")
@@ -154,12 +160,13 @@ def drift_as_json(parts: PartsOf, _who: Viewer) -> Drift:
 @api.post("/alarms/{number}/acknowledge", status_code=204)
 def acknowledge_by_program(parts: PartsOf, who: Operator, number: Annotated[int, Path(ge=1, lt=2**63)], settled: Settled) -> None:
     """Settle an alarm, once."""
-    _settle(parts, who, number, settled.outcome, settled.note)
+    _settle(parts, who, [number], settled.outcome, settled.note)
 
 
-def _settle(parts: Parts, who: Who, number: int, outcome: AlarmOutcome, note: str) -> None:
+def _settle(parts: Parts, who: Who, numbers: Sequence[int], outcome: AlarmOutcome, note: str) -> None:
     with begin_write(parts.engine) as session:
-        watching.acknowledge(session, number, outcome, note, by=who.actor, now=now())
+        for number in numbers:
+            watching.acknowledge(session, number, outcome, note, by=who.actor, now=now())
 
 
 def _read(parts: Parts) -> tuple[list[DriftLook], list[WatchAlarm]]:
@@ -180,8 +187,8 @@ def _page(request: Request, parts: Parts, who: Who, status: int = 200, *, proble
     looks, alarms = _read(parts)
     models: dict[tuple[str, str, str], dict[str, Shown]] = {}
     for key, some in groupby(looks, _key):
-        rows = list(some)
-        shown = Shown(NAMES.get(key[3], key[3]), rows[-1], shares(rows[-1]), course(rows))
+        told = list(some)
+        shown = Shown(NAMES.get(key[3], key[3]), told[-1], distribution(told[-1]), rows(told[-1]), course(told))
         models.setdefault(key[:3], {})[key[3]] = shown
     order = {name: place for place, name in enumerate(NAMES)}
     return page(

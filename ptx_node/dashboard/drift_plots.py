@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ptx_node.dashboard.plots import Plot, axis, named_axis
@@ -12,33 +13,42 @@ if TYPE_CHECKING:
 
     from ptx_node.db.watch_tables import DriftLook
 
-LONGEST_NAME = 14
+IN_ORDER = frozenset({"age", "bits_stored"})
+"""Figures whose values have an order of their own; the others stand by size."""
 
 
-def shares(look: DriftLook) -> Plot | None:
-    """The reference as bars and the window as a line or as points, by bin or value; None where neither has any."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One value, and its share of the patients of reference and window, in percent."""
+
+    name: str
+    reference: float
+    window: float
+
+
+def rows(look: DriftLook) -> list[Row]:
+    """The values of a figure; none of a figure of numbers."""
     places, reference, window = (look.detail[name] for name in ("places", "reference", "window"))
-    if not reference:
+    if len(places) != len(reference):
+        return []
+    found = [Row(shown(name, 60), 100 * before, 100 * after) for name, before, after in zip(places, reference, window, strict=True)]
+    return sorted(found, key=lambda one: (not one.name[:1].isdigit(), one.name)) if look.figure in IN_ORDER else found
+
+
+def distribution(look: DriftLook) -> Plot | None:
+    """A figure of numbers: the reference as bars, the window as a line; None of a figure of values, and where there is nothing."""
+    places, reference, window = (look.detail[name] for name in ("places", "reference", "window"))
+    if not reference or len(places) == len(reference):
         return None
-    percent = axis("%", 100 * max(0.02, *reference, *window))
-    numbers = len(places) == len(reference) + 1
-    words = f"Reference of {look.reference_count} and window of {look.window_count} patients, by {'bin' if numbers else 'value'}."
-    if numbers:
-        plot = Plot(words, axis("", float(places[-1]), float(places[0])), percent)
-        corners = []
-        for low, high, before, after in zip(places, places[1:], reference, window, strict=False):
-            told = f"{low:.3g} to {high:.3g}: reference {100 * before:.1f} %, window {100 * after:.1f} %"
-            plot.bar(low, high, 100 * before, told, "b0")
-            corners += [(low, 100 * after), (high, 100 * after)]
-        plot.line(corners, "s1")
-    else:
-        names = [shown(one, LONGEST_NAME) for one in places]
-        plot = Plot(words, named_axis("", names, most=6), percent)
-        for place, (name, before, after) in enumerate(zip(places, reference, window, strict=True)):
-            told = f"{shown(name, 60)}: reference {100 * before:.1f} %, window {100 * after:.1f} %"
-            plot.bar(place - 0.36, place, 100 * before, told, "b0")
-            plot.bar(place, place + 0.36, 100 * after, told, "b1")
-    plot.legend.extend([("b0", "reference"), ("s1" if numbers else "b1", "window")])
+    words = f"Reference of {look.reference_count} and window of {look.window_count} patients, by bin."
+    plot = Plot(words, axis("", float(places[-1]), float(places[0])), axis("", 100 * max(0.02, *reference, *window)))
+    corners = []
+    for low, high, before, after in zip(places, places[1:], reference, window, strict=False):
+        told = f"{low:.3g} to {high:.3g}: reference {100 * before:.1f} %, window {100 * after:.1f} %"
+        plot.bar(low, high, 100 * before, told, "b0")
+        corners += [(low, 100 * after), (high, 100 * after)]
+    plot.line(corners, "s1")
+    plot.legend.extend([("b0", "reference, %"), ("s1", "window, %")])
     return plot
 
 
@@ -51,7 +61,7 @@ def course(looks: Sequence[DriftLook]) -> Plot | None:
     plot = Plot(
         f"Difference from the reference, {told[0].day} to {told[-1].day}.",
         named_axis("", [f"{one.day:%d %b}" for one in told], most=5),
-        axis("difference", max(0.2, *effects)),
+        axis("", max(0.2, *effects)),
     )
     plot.line(list(enumerate(effects)), "s1")
     for place, one in enumerate(told):

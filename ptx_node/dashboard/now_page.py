@@ -15,7 +15,7 @@ from ptx_node.dashboard.entry import needs
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import page
-from ptx_node.db import activity, senders
+from ptx_node.db import activity, senders, watching
 from ptx_node.db.activity import DAY, HOUR, Failure, Hour, Process, Stage, Waiting
 from ptx_node.db.heartbeats import INTERVAL_S
 from ptx_node.db.senders import Sender
@@ -120,8 +120,11 @@ class Watch:
             destinations = _destinations(session, parts, deliveries)
             processes = activity.processes(session, now=moment)
             hours, stages = self._by_hour(session, moment), activity.turnaround(session, now=moment)
+            alarms = watching.open_count(session)
         disk = _disk(parts)
         summary = _summary(waiting, destinations, self._senders[1], processes, disk)
+        if alarms:
+            summary.insert(0, f"{alarms} {'alarm waits' if alarms == 1 else 'alarms wait'} for a person on the page Drift")
         return Now(moment, hours, stages, waiting, failures, destinations, self._senders[1], processes, disk, summary)
 
     def _by_hour(self, session: Session, moment: datetime) -> list[Hour]:

@@ -122,12 +122,14 @@ def unit_axis(title: str) -> Axis:
 
 
 def axis(title: str, high: float, low: float = 0.0) -> Axis:
-    """Round numbers, about five of them, that reach at least to `high`."""
+    """Round numbers, about five of them, that reach at least from `low` to `high`."""
     reach = max(high - low, 1e-9)
     size = 10.0 ** math.floor(math.log10(reach / FEWEST_PARTS))
     step = next(size * one for one in STEPS if size * one * (FEWEST_PARTS + 1) >= reach)
-    parts = math.ceil(reach / step - 1e-9)
-    return Axis(title, low, low + parts * step, tuple(Tick(100 * one / parts, f"{low + one * step:g}") for one in range(parts + 1)))
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    parts = max(1, last - first)
+    ticks = tuple(Tick(100 * one / parts, f"{(first + one) * step:g}") for one in range(parts + 1))
+    return Axis(title, first * step, (first + parts) * step, ticks)
 
 
 def named_axis(title: str, names: Sequence[str], most: int = 8) -> Axis:

@@ -15,7 +15,7 @@ from ptx_node.domain.audit_events import decision
 from ptx_node.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date, datetime
 
     from sqlalchemy.orm import Session
@@ -111,6 +111,11 @@ def alarms(session: Session, *, settled: int = 50) -> list[WatchAlarm]:
     return [*session.scalars(still), *session.scalars(done)]
 
 
+def open_count(session: Session) -> int:
+    """How many alarms wait for a person."""
+    return session.scalar(select(func.count()).select_from(WatchAlarm).where(WatchAlarm.acknowledged_at.is_(None))) or 0
+
+
 def acknowledge(session: Session, number: int, outcome: AlarmOutcome, note: str, *, by: str, now: datetime) -> None:
     """Settle an alarm, once; the audit trail says who did.
 
@@ -133,9 +138,3 @@ def newest_looks(session: Session, since: date) -> list[DriftLook]:
     """The looks from a day on, the oldest first."""
     wanted = select(DriftLook).where(DriftLook.day >= since)
     return list(session.scalars(wanted.order_by(DriftLook.model_name, DriftLook.model_version, DriftLook.figure, DriftLook.day)))
-
-
-def looked_figures(session: Session, weights: Collection[str], day: date) -> set[tuple[str, str]]:
-    """(weights, figure) that were looked at for a day."""
-    wanted = select(DriftLook.weights_sha256, DriftLook.figure).where(DriftLook.day == day, DriftLook.weights_sha256.in_(weights))
-    return {(row[0], row[1]) for row in session.execute(wanted)}

@@ -237,8 +237,9 @@ def test_the_page_shows_the_looks_and_an_operator_settles_alarms(dashboard: Dash
     look_at(engine, TERMS, YESTERDAY)
     (alarm, *_) = [one for one in alarms(engine) if one.name == "manufacturer"]
     page = viewer.get("/drift").text
+    assert "for a person on the page Drift" in viewer.get("/").text
     assert "<script>alert" not in page
-    assert "An operator settles it." in page
+    assert "An operator settles them." in page
     assert "/drift/acknowledge" not in page
     assert page.count('class="card drift"') == len(FIGURES)
     told = viewer.get("/api/v1/drift").json()
@@ -254,6 +255,13 @@ def test_the_page_shows_the_looks_and_an_operator_settles_alarms(dashboard: Dash
     assert f"Alarm {alarm.id} is settled." in done.text
     assert "<script>alert" not in done.text
     assert operator.post("/drift/acknowledge", data=form).status_code == 400
+    others = [one.id for one in alarms(engine) if one.acknowledged_at is None]
+    assert operator.post("/drift/acknowledge", data=form | {"alarm": [*others, alarm.id]}).status_code == 400, "all or none"
+    assert len([one for one in alarms(engine) if one.acknowledged_at is None]) == len(others) > 1
+    assert (
+        f"Alarms {', '.join(map(str, sorted(others)))} are settled."
+        in operator.post("/drift/acknowledge", data=form | {"alarm": others}).text
+    )
     path = "/api/v1/alarms/999/acknowledge"
     assert operator.post(path, json={"outcome": "corrected", "note": "x"}).status_code == 400
     assert operator.post(path, json={"outcome": "nonsense", "note": "x"}).status_code == 422
