@@ -62,9 +62,11 @@ class DestinationFacts:
 class Desk:
     """Everything that these pages may use; what is left out is not there on this node.
 
+    `exports` is the folder in which packages lie, each in a folder of its number; None where nothing builds them.
     `models` reads and hashes the bundles anew: a row a model as `ptx models` has it, and its `card`.
     """
 
     rule_book: RuleBook = field(default_factory=RuleBook)
     destinations: Mapping[str, DestinationFacts] = field(default_factory=dict)
+    exports: Path | None = None
     models: Callable[[], list[dict[str, Any]]] = list

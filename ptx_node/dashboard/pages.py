@@ -5,6 +5,7 @@ from __future__ import annotations
 from ptx_node.dashboard import (
     destinations_page,
     drift_page,
+    exports_page,
     find_page,
     models_page,
     now_page,
@@ -26,5 +27,6 @@ PAGES: tuple[Page, ...] = (
     rules_page.PAGE,
     destinations_page.PAGE,
     models_page.PAGE,
+    exports_page.PAGE,
     people.PAGE,
 )

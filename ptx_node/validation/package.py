@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ptx_node import __version__
 from ptx_node.domain.reading import TruthKind
+from ptx_node.errors import UsageError
 from ptx_node.validation import bag, checklists, crate, dictionary
 from ptx_node.validation.bill_of_materials import as_text, bill_of_materials
 
@@ -95,6 +96,20 @@ class Request:
         """What it is, in one line."""
         how = "identified: it stays at the site" if self.identified else "de-identified"
         return f"Validation of a pneumothorax AI, images of {self.since} to {self.until}, {how}"
+
+
+def check_request(request: Request) -> None:
+    """Refuse what may not be.
+
+    Raises:
+        UsageError: what was asked for contradicts itself.
+    """
+    if request.with_report_text and not request.identified:
+        raise UsageError(
+            "texts of reports cannot be de-identified: --with-report-text needs --identified, and such a package stays at the site"
+        )
+    if request.with_images and request.identified:
+        raise UsageError("images are exported de-identified only: give --with-images without --identified")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -24,6 +24,7 @@ from ptx_node.errors import ConfigurationError
 from ptx_node.log import get
 from ptx_node.wiring.dashboard_address import base_url
 from ptx_node.wiring.desk import make_desk
+from ptx_node.wiring.export_worker import working
 from ptx_node.wiring.monitoring import make_exporter, make_probe
 from ptx_node.wiring.node import open_database, tls_paths
 
@@ -149,7 +150,7 @@ def serve(settings: Settings) -> int:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     logging.getLogger("uvicorn.error").addFilter(_without_trace)
     log.info("dashboard listens", host=dashboard.host, port=dashboard.port, tls=certificate is not None, address=base_url(settings))
-    with heartbeats.beating(engine, "dashboard"):
+    with heartbeats.beating(engine, "dashboard"), working(settings, engine):
         uvicorn.Server(config).run()
     return 0
 

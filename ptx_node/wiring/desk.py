@@ -12,6 +12,7 @@ from ptx_node.dashboard.desk import Desk, DestinationFacts, RuleBook
 from ptx_node.errors import PtxError
 from ptx_node.outbound import certificates
 from ptx_node.settings import DicomwebDestination, DimseDestination
+from ptx_node.wiring.export_worker import exports_folder
 from ptx_node.wiring.models import describe_models, known_models, site_of_rules
 from ptx_node.wiring.node import load_rules, make_destination, make_tls, open_store, tls_paths
 
@@ -33,6 +34,7 @@ def make_desk(settings: Settings) -> Desk:
         rule_book=_rule_book(settings),
         destinations={one.name: destination_facts(one, settings) for one in settings.destinations},
         models=partial(cards, settings),
+        exports=exports_folder(settings),
     )
 
 

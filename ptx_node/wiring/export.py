@@ -14,7 +14,7 @@ from ptx_node.db.cases import Period
 from ptx_node.db.session import begin_snapshot, begin_write
 from ptx_node.domain.audit import START
 from ptx_node.domain.audit_events import export as export_event
-from ptx_node.errors import PermanentError, UsageError
+from ptx_node.errors import PermanentError
 from ptx_node.model.metadata import WEIGHTS
 from ptx_node.validation import audit_segment, figures, model_cards, package, package_scan, report
 from ptx_node.validation.case_export import CASES_CSV, OVER_TIME_CSV, write_case_table
@@ -29,7 +29,7 @@ from ptx_node.wiring.models import bundle_folders
 from ptx_node.wiring.node import open_database, open_store, settings_sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import date
     from pathlib import Path
 
@@ -73,21 +73,11 @@ class Exported:
     to_look_at: tuple[str, ...]
 
 
-def check_request(request: Request) -> None:
-    """Refuse what may not be.
-
-    Raises:
-        UsageError: what was asked for contradicts itself.
-    """
-    if request.with_report_text and not request.identified:
-        raise UsageError(
-            "texts of reports cannot be de-identified: --with-report-text needs --identified, and such a package stays at the site"
-        )
-    if request.with_images and request.identified:
-        raise UsageError("images are exported de-identified only: give --with-images without --identified")
+def _silent(_step: str) -> None:
+    """Nobody asks how far it is."""
 
 
-def run_export(settings: Settings, request: Request, target: Path, *, actor: str) -> Exported:
+def run_export(settings: Settings, request: Request, target: Path, *, actor: str, tell: Callable[[str], None] = _silent) -> Exported:
     """Write a package of the period.
 
     Args:
@@ -95,6 +85,7 @@ def run_export(settings: Settings, request: Request, target: Path, *, actor: str
         request: what is wanted.
         target: a folder that is not there, or empty.
         actor: who asks, for the audit trail.
+        tell: is told each step, for people who wait.
 
     Raises:
         UsageError: asked wrongly, a library or the secret is missing, or the folder cannot be written.
@@ -102,14 +93,14 @@ def run_export(settings: Settings, request: Request, target: Path, *, actor: str
         StorageFullError: no room; nothing stays.
         DatabaseUnavailableError: a retry may help.
     """
-    check_request(request)
+    package.check_request(request)
     naming = _naming(settings, request)
     engine = open_database(settings)
     schema.require_latest(engine)
     try:
         with whole_or_nothing(target) as folder:
             with begin_snapshot(engine) as session:
-                made = _Making(settings, request, session, folder, naming)
+                made = _Making(settings, request, session, folder, naming, tell)
                 exported = made.everything(target)
             with begin_write(engine) as session:
                 counts = {"cases": exported.cases, "counted": exported.counted, "patients": exported.patients, "images": exported.images}
@@ -148,6 +139,7 @@ class _Making:
     session: Session
     folder: Path
     naming: Pseudonymous | Identified
+    tell: Callable[[str], None]
 
     @property
     def data(self) -> Path:
@@ -159,13 +151,17 @@ class _Making:
 
     def everything(self, target: Path) -> Exported:
         self.data.mkdir()
+        self.tell("cases")
         smallest = self.settings.export.smallest_cell
         table = write_case_table(self.session, self.data, self.period, self.naming, truth=self.request.truth, smallest_cell=smallest)
         said_by_site = self.settings.node.site.upper().startswith("SIMULATED")  # images of a public set need not say it themselves
         simulated = table.rows > 0 and (said_by_site or table.simulated == table.rows)
+        self.tell("audit trail")
         about, dated = self._audit()
+        self.tell("figures")
         metrics = self._figures(table, simulated=simulated)
         self._configuration()
+        self.tell("images and texts")
         images, left_out = self._images()
         if self.request.with_report_text:
             write_report_texts(self.session, self.period, self.data)
@@ -185,7 +181,9 @@ class _Making:
             },
         )
         site = self._site(simulated=simulated)
+        self.tell("manifests")
         digest = package.close(self.folder, self.request, dated=dated, simulated=simulated, site=site)
+        self.tell("looking for identifiers")
         seen = () if self.request.identified else self._scanned()
         counted = sum(end.count for end in table.flow.ends)
         return Exported(target, digest, table.rows, table.patients, counted, simulated, images, left_out, metrics, seen)
