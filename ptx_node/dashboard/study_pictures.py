@@ -19,6 +19,7 @@ from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.viewing import ViewingOf
 from ptx_node.db import audit, study_contents, study_search
 from ptx_node.db.session import begin_read, begin_write
+from ptx_node.dicom.report_tree import TreeItem, report_tree
 from ptx_node.dicom.shown_picture import BRIGHTNESS, shown_picture
 from ptx_node.domain.access import Permission, Who
 from ptx_node.domain.audit_events import looked
@@ -95,6 +96,20 @@ def mask(request: Request, parts: PartsOf, viewing: ViewingOf, who: Viewer, *, s
     if found is None or not found.pixels:
         return Response(status_code=204)
     return _raw(request, found.bits, {"kind": "mask", "rows": found.rows, "columns": found.columns}, compressed=True)
+
+
+@api.get("/studies/{study}/results/{result}/tree")
+def tree(parts: PartsOf, viewing: ViewingOf, who: Viewer, study: str, result: Number) -> TreeItem:
+    """A structured report as a tree of names and values; a run of values of one name is one item."""
+    with begin_read(parts.engine) as session:
+        uid = study_uid(session, study)
+        row = _result(session, uid, result)
+    viewing.note(parts, who, uid)
+    path = stored_file(parts, row.path)
+    try:
+        return report_tree(path)
+    except InputError as error:
+        raise _cannot_be_shown(error, path) from error
 
 
 @api.get("/studies/{study}/results/{result}/file", response_class=Response, responses=BINARY)

@@ -47,6 +47,7 @@ TABLE = {
     "GET /api/v1/studies/{study}/results/{result}/drawn": "patients",
     "GET /api/v1/studies/{study}/results/{result}/masks/{image}": "patients",
     "GET /api/v1/studies/{study}/results/{result}/file": "patients",
+    "GET /api/v1/studies/{study}/results/{result}/tree": "patients",
     "POST /studies/{study}/jobs/{job}/retry": "operate",
     "POST /studies/{study}/jobs/{job}/supersede": "operate",
     "POST /studies/{study}/deliveries/send-again": "operate",

@@ -189,6 +189,11 @@ def test_a_report_is_a_tree_that_a_person_reads(dashboard: Dashboard, tmp_path: 
     assert any(line.endswith(": 91.2345 %") for line in lines)
     assert any("and 37 more" in line for line in lines)
     assert len(lines) < 80
+    with dashboard.person("anna", Role.VIEWER) as client:
+        address = f"/api/v1/studies/{study.number}/results"
+        assert client.get(f"{address}/{study.results['sr']}/tree").json()["items"][0]["value"] == "English (United States)"
+        assert client.get(f"{address}/{study.results['seg']}/tree").status_code == 422
+        assert client.get("/api/v1/openapi.json").status_code == 200
     ds = read_dataset(path)
     for _ in range(30):
         nested = Dataset()
