@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ptx_node.dashboard import (
+    audit_page,
     destinations_page,
     drift_page,
     exports_page,
@@ -28,5 +29,6 @@ PAGES: tuple[Page, ...] = (
     destinations_page.PAGE,
     models_page.PAGE,
     exports_page.PAGE,
+    audit_page.PAGE,
     people.PAGE,
 )
