@@ -57,7 +57,8 @@ class _Held:
 class Computing:
     """Asks `work(*arguments, folder)` in a fresh process; `folder` is empty, and taken away afterwards. One for a process."""
 
-    def __init__(self, *, longest_s: float = LONGEST_S) -> None:
+    def __init__(self, *, longest_s: float = LONGEST_S, waiting: int = WAITING) -> None:
+        self._waiting = waiting
         self._longest_s = longest_s
         self._lock = threading.Lock()
         self._turn = threading.Lock()
@@ -79,7 +80,7 @@ class Computing:
             settled = age_s < FRESH_S or (held.signature == signature and not held.answer.problem)
             if held.answer.working or settled:
                 return held.answer
-            if sum(one.answer.working for one in self._held.values()) > WAITING:
+            if sum(one.answer.working for one in self._held.values()) > self._waiting:
                 return replace(held.answer, problem="Others have asked for figures that are still being made. Ask again in a minute.")
             held.signature, held.begun_s = signature, time.monotonic()
             held.answer = replace(held.answer, working=True, problem="")
