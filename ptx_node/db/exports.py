@@ -47,6 +47,11 @@ def ask_verification(session: Session, number: int) -> None:
         row.task, row.state, row.step, row.error = VERIFY, QUEUED, "for its turn", None
 
 
+def anything_open(session: Session) -> bool:
+    """Whether something waits or runs: asked often, and takes no lock."""
+    return session.scalar(select(ExportRow.id).where(ExportRow.state.in_((QUEUED, RUNNING))).limit(1)) is not None
+
+
 def claim(session: Session, now: datetime) -> ExportRow | None:
     """Take the next one that waits, or one whose process is gone; None when nothing waits or another one runs."""
     running = session.scalar(select(ExportRow).where(ExportRow.state == RUNNING).with_for_update())

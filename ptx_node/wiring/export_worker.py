@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import shutil
 import threading
 from datetime import date
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from ptx_node.domain.reading import TruthKind
 from ptx_node.errors import DatabaseUnavailableError, PtxError
 from ptx_node.log import get
 from ptx_node.settings import load
-from ptx_node.validation import audit_segment, bag
+from ptx_node.validation import audit_segment, bag, partial_folder
 from ptx_node.validation.package import Request
 from ptx_node.wiring.node import open_database
 
@@ -57,6 +58,9 @@ def working(settings: Settings, engine: Engine) -> Iterator[None]:
 def _loop(settings: Settings, engine: Engine, stop: threading.Event) -> None:
     while not stop.wait(LOOKS_EVERY_S):
         try:
+            with begin_read(engine) as session:
+                if not exports.anything_open(session):
+                    continue
             with begin_write(engine) as session:
                 row = exports.claim(session, now())
                 number = row.id if row is not None else None
@@ -80,6 +84,7 @@ def _in_a_process(settings: Settings, engine: Engine, number: int, stop: threadi
             process.terminate()
             process.join(5)
     if not stop.is_set():
+        shutil.rmtree(exports_folder(settings) / f"{number}{partial_folder.SUFFIX}", ignore_errors=True)  # what a killed one left
         with begin_write(engine) as session:
             exports.failed(session, number, f"its process ended with {process.exitcode} before the package was there", now())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
 import zipfile
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -83,6 +84,20 @@ def test_a_package_is_built_fetched_and_verified(site: Dashboard) -> None:
         (one["actor"], one["detail"]["what"]) for one in told if "export" in one["detail"]
     ]
     assert ["user audrey"] == [json.loads(body)["actor"] for body in site.trail("export")]
+
+
+def test_a_build_that_is_killed_is_said_and_leaves_nothing(site: Dashboard) -> None:
+    with site.person("audrey", Role.AUDITOR) as client:
+        client.post("/exports", data=ASKED)
+        wait_until(lambda: bool(multiprocessing.active_children()), what="the process", timeout_s=30)
+        for child in multiprocessing.active_children():
+            child.kill()
+        wait_until(lambda: rows(site)[0].state == "failed", what="the word of it", timeout_s=60)
+        assert "its process ended with -9" in client.get("/exports/live").text
+        assert client.get("/exports/1/package.zip").status_code == 404
+    folder = site.parts.desk.exports
+    assert folder is not None
+    assert not list(folder.glob("*"))
 
 
 @pytest.fixture
