@@ -18,13 +18,14 @@ from sqlalchemy import Engine
 from ptx_node.dashboard import performance_page
 from ptx_node.dashboard.computing import Computing
 from ptx_node.db import schema
-from ptx_node.db.session import open_engine
+from ptx_node.db.session import begin_snapshot, open_engine
 from ptx_node.domain.access import Role
 from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.domain.reading import TruthKind
 from ptx_node.pipeline.reconcile import reconcile
 from ptx_node.settings import DatabaseSettings, ExportSettings, NodeSettings, Settings
 from ptx_node.validation.package import Request
+from ptx_node.validation.performance import Asked, performance
 from ptx_node.wiring.export import run_export
 from tests.case_database import DAY, PERIOD, SECOND, SECRET, Hospital
 from tests.dashboard import Dashboard, serving
@@ -89,6 +90,12 @@ def test_the_figures_of_the_page_are_those_of_an_export_of_the_period(hospital: 
     assert 'hx-trigger="every 2s"' in first.text
     told = figures(viewer)
     assert told["problem"] == ""
+    if hospital.engine.dialect.name == "postgresql":  # a whole export of the same rows would only take its time again
+        with begin_snapshot(hospital.engine) as session:
+            asked = Asked(PERIOD, TruthKind.REPORT, Pseudonyms(SECRET), 3)
+            (tmp_path / "table").mkdir()
+            assert performance(session, asked, tmp_path / "table")["figures"] == told["figures"]
+        return
     settings = Settings(
         node=NodeSettings(home=tmp_path / "home", site="SIMULATED", time_zone=PERIOD.zone.key),
         database=DatabaseSettings(url=hospital.engine.url.render_as_string(hide_password=False)),
@@ -155,15 +162,15 @@ def settled(computing: Computing, key: str, work: Any = slow, *arguments: Any, s
 
 
 def test_what_takes_long_holds_nobody_up_and_leaves_nothing_behind() -> None:
-    computing = Computing(longest_s=60)
+    computing = Computing(longest_s=60, waiting=1)
     begun = time.monotonic()
     assert computing.ask("first", 1, slow, 1).working
-    assert [computing.ask(name, 1, slow, 0).working for name in ("b", "c", "d")] == [True] * 3
+    assert computing.ask("second", 1, slow, 0).working
     assert time.monotonic() - begun < 1
-    refused = computing.ask("e", 1, slow, 0)
+    refused = computing.ask("third", 1, slow, 0)
     assert not refused.working
     assert "Ask again" in refused.problem
-    assert [settled(computing, name).value for name in ("first", "b", "c", "d")] == ["done"] * 4
+    assert [settled(computing, name).value for name in ("first", "second")] == ["done"] * 2
     assert settled(computing, "words", wrong).problem == "said in words"
     assert "ended" in settled(computing, "killed", killed).problem
     folder = settled(computing, "folder", left_in).value
