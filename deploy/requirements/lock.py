@@ -1,8 +1,8 @@
 # noqa: INP001 - a script, not a module of a package
 """Write the pinned requirement files from what is installed here: the closure of each group of pyproject.toml.
 
-base.txt is what a receiver and the dashboard need, worker.txt what inference and the embedded broker add, export.txt what the auditors' export adds,
-training.txt what training adds, dev.txt what lint and tests add.
+base.txt is what a receiver and the dashboard need, worker.txt what inference and the embedded broker add, export.txt what the
+auditors' export adds, training.txt what training adds, dev.txt what lint and tests add.
 Upgrade by hand (`pip install --upgrade NAME`), run the tests, then run this: `make lock`.
 """
 

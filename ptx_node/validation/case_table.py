@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Columns = dict[str, "NDArray[Any]"]
 """Text as text; numbers, and yes or no, as float64; NaN where empty. All of one length."""
 
-ROW_GROUP = 10_000
+ROW_GROUP = 4_000
 """Rows of one Parquet row group, and what is held in memory."""
 
 LONGEST_TEXT = 64

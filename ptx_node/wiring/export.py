@@ -204,8 +204,7 @@ class _Making:
 
     def _figures(self, table: CaseTable, *, simulated: bool) -> dict[str, Any]:
         analysis = Analysis(smallest_cell=1 if self.request.identified else self.settings.export.smallest_cell, simulated=simulated)
-        cases, over_time = read_cases(self.data / CASES_CSV, USED), read_table(self.data / OVER_TIME_CSV, OVER_TIME)
-        metrics = compute(cases, over_time, analysis)
+        metrics = compute(read_cases(self.data / CASES_CSV, USED), read_table(self.data / OVER_TIME_CSV, OVER_TIME), analysis)
         (self.data / "metrics.json").write_bytes(canonical(metrics))
         package.write_json(self.data / "flow.json", table.flow.to_json())
         made = figures.pictures(metrics, table.flow)
