@@ -23,8 +23,11 @@ demo: .make/debian-demo .make/editable  ## the whole job on this machine, simula
 
 setup: .make/debian-test .make/dev  ## everything that demo, test and bench need
 
+# A file's tests stay together, since they share what their fixtures start; JOBS=0 runs all in one process.
+JOBS ?= 2
+
 test: setup lint  ## set-up, lint, then every test (ARGS go to pytest)
-	@$(BIN)/python -m pytest -m "not campaign" $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not campaign" $(ARGS)
 
 lint: .make/dev  ## ruff, mypy, import contracts
 	@$(BIN)/ruff check --quiet .
