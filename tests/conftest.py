@@ -79,7 +79,7 @@ class PostgresServer:
                 self.folder / "data",
                 "-w",
                 "-t",
-                "60",
+                "240",  # after a kill it syncs the files of every test's database
                 "-l",
                 self.folder / "log",
                 "-o",

@@ -89,8 +89,8 @@ def load_map(path: Path, kind: type[Map]) -> Map:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        raise UsageError(f"{path}: {'.'.join(str(part) for part in first['loc'])}: {first['msg']}") from error
+        wrong = (f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors())
+        raise UsageError(f"{path}: {'; '.join(wrong)}") from error
 
 
 def rows(path: Path, mapping: TableMap) -> Iterator[Row]:

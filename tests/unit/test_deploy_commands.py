@@ -45,7 +45,7 @@ def ptx(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_there_are_commands_of_every_role() -> None:
     roles = {words[0] for _, words in commands()}
-    assert roles == {"db", "receive", "worker", "schedule"}
+    assert roles == {"dashboard", "db", "receive", "worker", "schedule"}
     assert {words[-1] for _, words in commands() if words[0] == "worker"} == {"infer", "flow"}
 
 
