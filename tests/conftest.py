@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,19 @@ def real_files() -> Path:
 class PostgresServer:
     """A real PostgreSQL of this test session, which can be stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = True) -> None:
         self.bin = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
         self.folder = folder
         self.port = free_port()
         self.user = pwd.getpwuid(os.getuid()).pw_name
+        self.options = " ".join(
+            [
+                f"-p {self.port}",
+                "-c listen_addresses=127.0.0.1",
+                f"-c unix_socket_directories={folder}",
+                f"-c fsync={'on' if fsync else 'off'}",
+            ]
+        )
 
     def _as_server_user(self, *command: str | Path) -> list[str]:
         """PostgreSQL refuses to run as root: then it runs as the account that its package made."""
@@ -79,11 +88,11 @@ class PostgresServer:
                 self.folder / "data",
                 "-w",
                 "-t",
-                "240",  # after a kill it syncs the files of every test's database
+                "240",  # after a kill it syncs every file of its databases, on a disk that may be slow
                 "-l",
                 self.folder / "log",
                 "-o",
-                f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}",
+                self.options,
                 "start",
             ),
             check=True,
@@ -111,13 +120,29 @@ class PostgresServer:
         return self.url(name)
 
 
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer(tmp_path_factory.mktemp("postgres") / "server")
+@contextmanager
+def _postgres_server(folder: Path, *, fsync: bool) -> Iterator[PostgresServer]:
+    server = PostgresServer(folder, fsync=fsync)
     server.create()
     server.start()
-    yield server
-    server.stop("immediate")
+    try:
+        yield server
+    finally:
+        server.stop("immediate")
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """The server of all tests that do not stop it: it need not survive anything, so it does not wait for the disk."""
+    with _postgres_server(tmp_path_factory.mktemp("postgres") / "server", fsync=False) as server:
+        yield server
+
+
+@pytest.fixture
+def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A server for a test that kills it: as a site runs it, and with that test's files only to recover."""
+    with _postgres_server(tmp_path_factory.mktemp("own_postgres") / "server", fsync=True) as server:
+        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

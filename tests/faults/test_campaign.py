@@ -17,7 +17,7 @@ def test_nothing_acknowledged_is_lost_or_answered_twice_whatever_breaks(
     database: str, tmp_path: Path, tiny_bundles: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed, duration_s = request.config.getoption("--seed"), request.config.getoption("--duration")
-    postgres = request.getfixturevalue("postgres") if database == "postgresql" else None
+    postgres = request.getfixturevalue("own_postgres") if database == "postgresql" else None
     with hospital(tmp_path, tiny_bundles, seed=seed, postgres=postgres) as given:
         senders = [Sender(given.node, tmp_path, first, pause_s=0.5) for first in (10_000, 200_000)]
         for one in senders:

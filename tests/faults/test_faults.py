@@ -16,7 +16,7 @@ SEED = 20260301
 def test_nothing_acknowledged_is_lost_or_answered_twice_when_everything_is_killed_once(
     database: str, tmp_path: Path, tiny_bundles: Path, request: pytest.FixtureRequest
 ) -> None:
-    postgres = request.getfixturevalue("postgres") if database == "postgresql" else None
+    postgres = request.getfixturevalue("own_postgres") if database == "postgresql" else None
     with hospital(tmp_path, tiny_bundles, seed=SEED, postgres=postgres) as given:
         senders = [Sender(given.node, tmp_path, first, pause_s=0.4) for first in (10_000, 20_000)]
         for one in senders:

@@ -22,6 +22,7 @@ from ptx_node.domain.study import Origin, Via
 from ptx_node.pipeline.receive import Receipt, Receiver
 from ptx_node.pipeline.store import FileStore
 from ptx_node.pipeline.sweep import sweep_store
+from tests.conftest import PostgresServer
 
 ORIGIN = Origin(Via.STOW, "stow", "SENDER", "PTX", "10.0.0.1")
 
@@ -204,15 +205,15 @@ def test_no_room_and_no_database_are_never_success(sqlite_engine: Engine, tmp_pa
     assert (0x0110, "database_unavailable") == answer(receiver.receive_part10(ORIGIN, ct()))
 
 
-def test_after_a_database_restart_the_next_instance_is_taken(postgres: Any, tmp_path: Path) -> None:
-    engine = open_engine(postgres.new_database("restart"))
+def test_after_a_database_restart_the_next_instance_is_taken(own_postgres: PostgresServer, tmp_path: Path) -> None:
+    engine = open_engine(own_postgres.new_database("restart"))
     Table.metadata.create_all(engine)
     receiver = receiver_on(engine, tmp_path)
     assert receiver.receive_part10(ORIGIN, ct()).status == 0
-    postgres.stop("immediate")
+    own_postgres.stop("immediate")
     data = ct()
     assert receiver.receive_part10(ORIGIN, data).status == 0x0110
-    postgres.start()
+    own_postgres.start()
     assert [0, 0] == [receiver.receive_part10(ORIGIN, one).status for one in (data, ct())]
     assert len(rows(engine, Instance)) == 3
     engine.dispose()
