@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptx_node.errors import UsageError
-from ptx_node.simulator.patient import Posture
+from ptx_node.simulator.patient import Posture, Size
 from training.datasets.known import COLUMNS, TRUTH
 from training.datasets.run_lengths import EMPTY
 
@@ -30,6 +30,8 @@ PARTS = ".parts"
 TABLE = "train-rle.csv"
 SEEDS_A_SET = 100_000
 CHUNK = 4
+CHOSEN = ("postures", "sizes")
+"""What an order does not say where it is left to chance, so that sets made before it could be said go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Order:
         masks: `rle`, `seg` or `nifti`.
         slice_mm: CT: distance and thickness of slices; 0 for a protocol drawn by chance.
         postures: one of these for each patient, by chance; empty: with the odds of the site.
+        sizes: of the pneumothorax, one of these by chance; empty: with the odds of the simulated hospital.
     """
 
     site: str
@@ -53,11 +56,12 @@ class Order:
     masks: str
     slice_mm: float = 0.0
     postures: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """What has to be the same in a run that goes on."""
-        words = {name: value for name, value in asdict(self).items() if name not in {"out", "postures"}}
-        return {**words, "postures": list(self.postures)} if self.postures else words
+        words = {name: value for name, value in asdict(self).items() if name not in {"out", *CHOSEN}}
+        return words | {name: list(chosen) for name in CHOSEN if (chosen := getattr(self, name))}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +81,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--postures", nargs="+", choices=[str(one) for one in Posture], default=[], help="one of these by chance; default: the site's odds"
     )
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        choices=[str(one) for one in Size],
+        default=[],
+        help="of the air, one of these by chance; default: the odds",
+    )
     parser.add_argument("--processes", type=int, default=2)
 
 
@@ -88,7 +99,15 @@ def run(chosen: argparse.Namespace) -> int:
     """
     masks = chosen.masks or {"siim": "rle"}.get(chosen.site, "seg")
     order = Order(
-        chosen.site, chosen.out, chosen.rows, chosen.seed * SEEDS_A_SET, chosen.positives, masks, chosen.slice_mm, tuple(chosen.postures)
+        chosen.site,
+        chosen.out,
+        chosen.rows,
+        chosen.seed * SEEDS_A_SET,
+        chosen.positives,
+        masks,
+        chosen.slice_mm,
+        tuple(chosen.postures),
+        tuple(chosen.sizes),
     )
     if not 0 < chosen.patients <= SEEDS_A_SET:
         raise UsageError(f"--patients is {chosen.patients}, but can be 1 to {SEEDS_A_SET}")

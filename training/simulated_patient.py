@@ -11,7 +11,7 @@ from scipy import ndimage
 from ptx_node.dicom.decode import read_dataset
 from ptx_node.errors import UsageError
 from ptx_node.simulator.ct_protocol import Protocol, draw_protocol
-from ptx_node.simulator.patient import Confounder, Posture, Wishes
+from ptx_node.simulator.patient import Confounder, Posture, Size, Wishes
 from ptx_node.simulator.sites import site_of
 from ptx_node.simulator.studies import Study
 from ptx_node.simulator.studies import simulate as simulate_study
@@ -42,7 +42,7 @@ def kind_of(order: Order) -> str:
 
 def write(order: Order, seed: int, scratch: Path) -> dict[str, Any]:
     """Write one patient into the set; the note of it: `truth` (a row of `patients.csv`) and `run_lengths`."""
-    wishes = Wishes(prevalence=order.positives, posture=_posture(order, seed))
+    wishes = Wishes(prevalence=order.positives, posture=_posture(order, seed), size=_air(order, seed))
     study = simulate_study(scratch, seed, site=order.site, wishes=wishes, size=_size(order), protocol=_protocol(order, seed))
     kind = kind_of(order)
     if kind == "siim":
@@ -61,6 +61,13 @@ def _posture(order: Order, seed: int) -> Posture | None:
     if not order.postures:
         return None
     return Posture(order.postures[int(np.random.default_rng([seed, 311]).integers(len(order.postures)))])
+
+
+def _air(order: Order, seed: int) -> Size | None:
+    """As `_posture`, of the pneumothorax, if there is one."""
+    if not order.sizes:
+        return None
+    return Size(order.sizes[int(np.random.default_rng([seed, 313]).integers(len(order.sizes)))])
 
 
 def _size(order: Order) -> tuple[int, int] | None:

@@ -145,3 +145,8 @@ def test_patients_lie_as_asked_and_an_order_without_postures_reads_as_before(tmp
     assert "postures" not in order(tmp_path, "siim", "rle").to_json()
     with pytest.raises(UsageError, match="another order"):
         simulate(order(tmp_path / "bed", "siim", "rle"), 6, processes=1)
+
+
+def test_pneumothoraces_are_of_the_sizes_that_were_asked_for(tmp_path):
+    simulate(order(tmp_path, "siim", "rle", positives=1.0, sizes=("occult", "small")), 6, processes=1)
+    assert {"occult", "small"} == {row["size"] for row in truth(tmp_path).values()}
