@@ -1,7 +1,8 @@
 """Which finding is held against which CT report: rules for one patient and one local day. Pure: no database, no clock.
 
 Every pair of a day is kept. The primary pair of a CT report is the nearest radiograph before it, and a radiograph is primary for the
-nearest CT after it alone: what was treated in between is no error of the model.
+nearest CT after it alone: what was treated in between is no error of the model. Which one is nearest is known only where every time of the
+day is: an examination without one may lie between any two.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class Unmatched(StrEnum):
     NO_RADIOGRAPH_BEFORE = "no_radiograph_before"
     """Radiographs of the day were all made after the CT."""
     ORDER_UNKNOWN = "order_unknown"
-    """Several of the day, and a time of examination is missing: it cannot be told which came before."""
+    """Several of the day, and a time of examination is missing: it cannot be told which came before, or which is the nearest."""
     NOT_NEAREST = "not_nearest"
     """Another radiograph lies between this one and the CT, or another CT between this radiograph and the report's."""
     OTHER_EXAMINATION = "other_examination"
@@ -136,9 +137,11 @@ def pair(findings: Sequence[Answered], reports: Sequence[Reported]) -> list[Pair
     pairs: list[Pair] = []
     for model in dict.fromkeys(one.model for one in findings):
         mine = [one for one in findings if one.model == model]
-        primary = _primaries(mine, reports)
+        nearest = _nearest_pairs(mine, reports)
+        counts = len(mine) == len(reports) == 1 or all(one.examined_at is not None for one in (*mine, *reports))
         for finding, report in product(mine, reports):
-            reason = None if (finding.finding_id, report.report_id) in primary else _reason(finding, report)
+            found = (finding.finding_id, report.report_id) in nearest
+            reason = _reason(finding, report) if not found else None if counts else Unmatched.ORDER_UNKNOWN
             pairs.append(_pair(finding, report, reason))
     return pairs
 
@@ -185,8 +188,8 @@ def interval_s(finding: Answered, report: Reported) -> float | None:
     return (report.examined_at - finding.examined_at).total_seconds()
 
 
-def _primaries(findings: Sequence[Answered], reports: Sequence[Reported]) -> set[tuple[int, int]]:
-    """Pairs in which the radiograph is the nearest before the CT, and the CT the nearest after the radiograph."""
+def _nearest_pairs(findings: Sequence[Answered], reports: Sequence[Reported]) -> set[tuple[int, int]]:
+    """Pairs in which the radiograph is the nearest before the CT, and the CT the nearest after the radiograph, of those with a time."""
     if len(findings) == len(reports) == 1 and interval_s(findings[0], reports[0]) is None:
         return {(findings[0].finding_id, reports[0].report_id)}  # nothing else it could be
     nearest_finding = {one.report_id: _nearest((interval_s(other, one), other.finding_id) for other in findings) for one in reports}

@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 LOWEST_PRIORITY = 0
 """What came today is read before what is of last year."""
 NOT_PAIRED = (
-    (Unmatched.NOT_NEAREST, Exclusion.NEARER_TO_OTHER_CT),
     (Unmatched.ORDER_UNKNOWN, Exclusion.ORDER_UNKNOWN),
+    (Unmatched.NOT_NEAREST, Exclusion.NEARER_TO_OTHER_CT),
     (Unmatched.NO_RADIOGRAPH_BEFORE, Exclusion.ONLY_AFTER_CT),
 )
 """Why none of a report's pairs is primary, the first that applies."""

@@ -282,6 +282,7 @@ def test_the_nearest_before_the_ct_that_may_be_read_stands_for_the_patient(hospi
         ([lambda: radiograph(hours=-3)], {"interval_s": 3 * 3600.0}, "counted"),
         ([lambda: radiograph(hours=None)], {}, "counted"),
         ([lambda: radiograph(hours=None)], {"interval_s": 3600.0}, "order_unknown"),
+        ([lambda: radiograph(hours=-5), lambda: radiograph(hours=-3), lambda: radiograph(hours=None)], {}, "order_unknown"),
         ([lambda: radiograph(hours=-20)], {}, "no_radiograph_that_day"),
         ([lambda: radiograph("2")], {}, "other_patient"),
         ([lambda: radiograph(IssuerOfPatientID="elsewhere")], {}, "other_patient"),

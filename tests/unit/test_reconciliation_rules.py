@@ -42,7 +42,8 @@ def primary(pairs: list[Pair]) -> set[tuple[int, int]]:
         ((10,), (10,), {(1, 1)}),
         ((None,), (None,), {(1, 1)}),  # days alone, and nothing else it could be
         ((None,), (10,), {(1, 1)}),
-        ((None, 8), (10,), {(2, 1)}),
+        ((None, 8), (10,), set()),  # the other may have been made in between, after a drain
+        ((8,), (10, None), set()),  # and so may the other CT
         ((None, None), (10,), set()),
         ((), (10,), set()),
         ((8,), (), set()),
@@ -57,9 +58,18 @@ def test_the_primary_pair_is_the_nearest_radiograph_before_the_ct(
 
 
 def test_every_pair_is_kept_with_its_signed_time_and_its_reason() -> None:
+    timed = {one.finding_id: one for one in pair(films(8, 9, 12), cts(10))}
+    assert {1: 7200.0, 2: 3600.0, 3: -7200.0} == {number: one.interval_s for number, one in timed.items()}
+    after = Unmatched.NO_RADIOGRAPH_BEFORE
+    assert {1: Unmatched.NOT_NEAREST, 2: None, 3: after} == {number: one.secondary_reason for number, one in timed.items()}
+
+
+def test_an_examination_without_a_time_may_lie_between_any_two_others_of_its_day():
+    """What is certain is still told: another lies nearer, or it was made after the CT."""
     found = {one.finding_id: one for one in pair(films(8, 9, 12, None), cts(10))}
     assert {1: 7200.0, 2: 3600.0, 3: -7200.0, 4: None} == {number: one.interval_s for number, one in found.items()}
-    assert {1: Unmatched.NOT_NEAREST, 2: None, 3: Unmatched.NO_RADIOGRAPH_BEFORE, 4: Unmatched.ORDER_UNKNOWN} == {
+    unknown = Unmatched.ORDER_UNKNOWN
+    assert {1: Unmatched.NOT_NEAREST, 2: unknown, 3: Unmatched.NO_RADIOGRAPH_BEFORE, 4: unknown} == {
         number: one.secondary_reason for number, one in found.items()
     }
 
@@ -93,5 +103,7 @@ def test_no_finding_and_no_report_is_primary_twice(radiographs: list[float | Non
     found = [one for one in pair(films(*radiographs), cts(*reports)) if one.primary]
     assert len({one.finding_id for one in found}) == len({one.report_id for one in found}) == len(found)
     assert all(one.interval_s is None or one.interval_s >= 0 for one in found)
-    if any(hour is not None for hour in reports) and any(hour == 0 for hour in radiographs):
+    if None in (*radiographs, *reports) and len(radiographs) + len(reports) > 2:
+        assert not found
+    elif None not in reports and reports and 0 in radiographs:
         assert found  # midnight is before every CT
