@@ -1,6 +1,6 @@
 """The FHIR door: `POST /fhir/DiagnosticReport`, `PUT /fhir/DiagnosticReport/{id}` and `POST /fhir` with a Bundle (R4, R5).
 
-Closed by default, like the STOW-RS door, whose server it shares. It takes reports and gives nothing back.
+Closed by default, like the STOW-RS door, with which it shares guard and server. It takes reports and gives nothing back.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from starlette.requests import ClientDisconnect
 from ptx_node import log
 from ptx_node.domain.radiology_report import ReportVia, storable
 from ptx_node.errors import DatabaseUnavailableError, StorageFullError
-from ptx_node.inbound.bearer import may_enter, no_scope
+from ptx_node.inbound.bearer import no_scope
 from ptx_node.inbound.fhir_reports import FhirError, Site, reports
+from ptx_node.inbound.http_door import RETRY_AFTER_S, authorised, peer_address
 from ptx_node.pipeline.report_intake import Arrival, Verdict
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 logger = log.get(__name__)
 
 MEDIA_TYPES = ("application/fhir+json", "application/json")
-RETRY_AFTER_S = 60
 LONGEST_NAME = 200
 
 
@@ -69,27 +69,16 @@ class _Reply:
 def create_app(intake: ReportIntake, door: FhirDoor) -> FastAPI:
     """The web application. It describes itself to nobody."""
     app = FastAPI(title="ptx-node", docs_url=None, redoc_url=None, openapi_url=None)
-
-    async def authorised(request: Request) -> None:
-        given = request.headers.get("authorization", "")
-        if may_enter(given, door.bearer_tokens, client_certificates=door.client_certificates):
-            return
-        try:
-            known = await run_in_threadpool(door.scoped, given)
-        except DatabaseUnavailableError as error:
-            raise HTTPException(503, "the node cannot look tokens up now: send again later", {"Retry-After": str(RETRY_AFTER_S)}) from error
-        if not known:
-            logger.warning("FHIR request without a valid token", peer_address=_address(request))
-            raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+    guarded = [Depends(authorised(door, "FHIR"))]
 
     @app.exception_handler(HTTPException)
     async def refused(_request: Request, error: HTTPException) -> Response:
         return _response(_Reply(error.status_code, outcome("error", "processing", str(error.detail))), error.headers)
 
-    @app.post("/fhir/DiagnosticReport", dependencies=[Depends(authorised)])
-    @app.put("/fhir/DiagnosticReport/{identity}", dependencies=[Depends(authorised)])
-    @app.post("/fhir", dependencies=[Depends(authorised)])
-    @app.post("/fhir/", dependencies=[Depends(authorised)])
+    @app.post("/fhir/DiagnosticReport", dependencies=guarded)
+    @app.put("/fhir/DiagnosticReport/{identity}", dependencies=guarded)
+    @app.post("/fhir", dependencies=guarded)
+    @app.post("/fhir/", dependencies=guarded)
     async def store(request: Request) -> Response:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() not in MEDIA_TYPES:
             raise HTTPException(415, "only application/fhir+json is taken")
@@ -99,7 +88,8 @@ def create_app(intake: ReportIntake, door: FhirDoor) -> FastAPI:
             raise HTTPException(408, f"nothing came for {door.idle_timeout_s:.0f} s") from error
         except ClientDisconnect:
             return Response(status_code=400)
-        reply = await run_in_threadpool(take, intake, door, data, address=_address(request), identity=request.path_params.get("identity"))
+        identity = request.path_params.get("identity")
+        reply = await run_in_threadpool(take, intake, door, data, address=peer_address(request), identity=identity)
         return _response(reply, {"Retry-After": str(RETRY_AFTER_S)} if reply.status == 503 else None)  # noqa: PLR2004 - HTTP's own number
 
     return app
@@ -217,7 +207,3 @@ def _issue(severity: str, code: str, text: str, where: str = "") -> dict[str, An
 
 def _response(reply: _Reply, headers: Any = None) -> Response:
     return Response(json.dumps(reply.resource), status_code=reply.status, media_type="application/fhir+json", headers=headers)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

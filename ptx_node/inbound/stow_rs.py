@@ -6,11 +6,9 @@ Closed by default: without a bearer token of ours, or client certificates demand
 from __future__ import annotations
 
 import asyncio
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -18,15 +16,14 @@ from starlette.requests import ClientDisconnect
 from ptx_node import log
 from ptx_node.dicom.identity import uid_problem
 from ptx_node.domain.study import Origin, Via
-from ptx_node.errors import DatabaseUnavailableError
-from ptx_node.inbound.bearer import may_enter, no_scope
+from ptx_node.inbound.bearer import no_scope
+from ptx_node.inbound.http_door import RETRY_AFTER_S, authorised, peer_address
 from ptx_node.inbound.stow_intake import Intake, WrongPartError
 from ptx_node.inbound.stow_response import encode, http_status, negotiate, response_module
 from ptx_node.outbound.multipart import MultipartError, parse_content_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from ptx_node.pipeline.receive import Receiver
 
@@ -34,8 +31,6 @@ logger = log.get(__name__)
 
 BLOCK_BYTES = 524_288
 """Bytes of a request that are collected before a thread takes them to the disk."""
-RETRY_AFTER_S = 60
-SHUTDOWN_S = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,53 +57,19 @@ class StowDoor:
 def create_app(receiver: Receiver, door: StowDoor) -> FastAPI:
     """The web application. It has no pages, and describes itself to nobody."""
     app = FastAPI(title="ptx-node", docs_url=None, redoc_url=None, openapi_url=None)
+    guarded = [Depends(authorised(door, "STOW-RS"))]
 
-    async def authorised(request: Request) -> None:
-        given = request.headers.get("authorization", "")
-        if may_enter(given, door.bearer_tokens, client_certificates=door.client_certificates):
-            return
-        try:
-            known = await run_in_threadpool(door.scoped, given)
-        except DatabaseUnavailableError as error:
-            raise HTTPException(503, "the node cannot look tokens up now: send again later", {"Retry-After": str(RETRY_AFTER_S)}) from error
-        if not known:
-            logger.warning("stow request without a valid token", peer_address=_address(request))
-            raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
-
-    @app.post("/dicomweb/studies", dependencies=[Depends(authorised)])
+    @app.post("/dicomweb/studies", dependencies=guarded)
     async def store(request: Request) -> Response:
         return await _store(receiver, door, request, "")
 
-    @app.post("/dicomweb/studies/{study_instance_uid}", dependencies=[Depends(authorised)])
+    @app.post("/dicomweb/studies/{study_instance_uid}", dependencies=guarded)
     async def store_study(request: Request, study_instance_uid: str) -> Response:
         if problem := uid_problem(study_instance_uid):
             raise HTTPException(400, f"the Study Instance UID in the address {problem}")
         return await _store(receiver, door, request, study_instance_uid)
 
     return app
-
-
-def server(
-    app: FastAPI, host: str, port: int, *, certificate: Path | None, private_key: Path | None, trusted: Path | None
-) -> uvicorn.Server:
-    """A server for the application: plain, or TLS 1.2+; with `trusted`, client certificates are demanded."""
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        ssl_certfile=certificate,
-        ssl_keyfile=private_key,
-        ssl_ca_certs=str(trusted) if trusted else None,
-        ssl_cert_reqs=ssl.CERT_REQUIRED if trusted else ssl.CERT_NONE,
-    )
-    config.load()
-    if config.ssl is not None:
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
-    return uvicorn.Server(config)
 
 
 async def _store(receiver: Receiver, door: StowDoor, request: Request, study_instance_uid: str) -> Response:
@@ -120,7 +81,7 @@ async def _store(receiver: Receiver, door: StowDoor, request: Request, study_ins
         raise HTTPException(415, 'only multipart/related; type="application/dicom" is taken')
     if int(request.headers.get("content-length", "0")) > door.max_request_bytes:
         raise HTTPException(413, f"a request may have {door.max_request_bytes} bytes (stow.max_request_bytes)")
-    origin = Origin(Via.STOW, door.source, "", "", _address(request))
+    origin = Origin(Via.STOW, door.source, "", "", peer_address(request))
     try:
         intake = Intake(receiver, origin, boundary=content_type.boundary, study_instance_uid=study_instance_uid)
     except MultipartError as error:
@@ -171,7 +132,3 @@ def _answer(intake: Intake, media_type: str) -> Response:
         media_type=media_type,
         headers={"Retry-After": str(RETRY_AFTER_S)} if code == 503 else None,  # noqa: PLR2004 - HTTP's own number
     )
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

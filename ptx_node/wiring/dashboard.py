@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
-
-import uvicorn
 
 from ptx_node.dashboard import health
 from ptx_node.dashboard.app import create_app
@@ -21,6 +18,7 @@ from ptx_node.db.web_sessions import Lifetimes
 from ptx_node.domain.access import Role
 from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.errors import ConfigurationError
+from ptx_node.inbound.http_door import server
 from ptx_node.log import get
 from ptx_node.wiring.dashboard_address import base_url
 from ptx_node.wiring.desk import make_desk
@@ -130,28 +128,14 @@ def serve(settings: Settings) -> int:
     engine = open_database(settings, pool_size=10)
     schema.require_latest(engine)
     monitoring = health.page(make_probe(settings, engine), make_exporter(settings, engine))
-    certificate, private_key, trusted = tls_paths(dashboard.tls, settings)
-    config = uvicorn.Config(
-        create_app(make_parts(settings, engine), (*PAGES, monitoring)),
-        host=dashboard.host,
-        port=dashboard.port,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # whose word counts is said in dashboard.proxy, and looked at there
-        timeout_graceful_shutdown=SHUTDOWN_S,
-        ssl_certfile=certificate,
-        ssl_keyfile=private_key,
-        ssl_ca_certs=str(trusted) if trusted else None,
-        ssl_cert_reqs=ssl.CERT_REQUIRED if trusted else ssl.CERT_NONE,
-    )
-    config.load()
-    if config.ssl is not None:
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    files = tls_paths(dashboard.tls, settings)
+    app = create_app(make_parts(settings, engine), (*PAGES, monitoring))
+    # Whose word counts on where a request came from is said in dashboard.proxy, and looked at there.
+    web = server(app, dashboard.host, dashboard.port, files, shutdown_s=SHUTDOWN_S, proxy_headers=False)
     logging.getLogger("uvicorn.error").addFilter(_without_trace)
-    log.info("dashboard listens", host=dashboard.host, port=dashboard.port, tls=certificate is not None, address=base_url(settings))
+    log.info("dashboard listens", host=dashboard.host, port=dashboard.port, tls=files[0] is not None, address=base_url(settings))
     with heartbeats.beating(engine, "dashboard"), working(settings, engine):
-        uvicorn.Server(config).run()
+        web.run()
     return 0
 
 

@@ -11,7 +11,8 @@ from ptx_node.domain.access import Permission
 from ptx_node.errors import ConfigurationError
 from ptx_node.inbound import supervisor
 from ptx_node.inbound.commitment_scp import DurableCommitmentScp
-from ptx_node.inbound.stow_rs import StowDoor, create_app, server
+from ptx_node.inbound.http_door import server
+from ptx_node.inbound.stow_rs import StowDoor, create_app
 from ptx_node.log import get
 from ptx_node.pipeline.receive import Receiver
 from ptx_node.settings import TlsFiles
@@ -90,17 +91,10 @@ def receive_stow(settings: Settings) -> int:
         client_certificates=stow.tls.trusted is not None,
         max_request_bytes=stow.max_request_bytes,
     )
-    certificate, private_key, trusted = tls_paths(stow.tls, settings)
-    log.info("STOW-RS listens", host=stow.host, port=stow.port, tls=certificate is not None)
+    files = tls_paths(stow.tls, settings)
+    log.info("STOW-RS listens", host=stow.host, port=stow.port, tls=files[0] is not None)
     with heartbeats.beating(engine, "receive-stow"):
-        server(
-            create_app(make_receiver(settings), door),
-            stow.host,
-            stow.port,
-            certificate=certificate,
-            private_key=private_key,
-            trusted=trusted,
-        ).run()
+        server(create_app(make_receiver(settings), door), stow.host, stow.port, files).run()
     return 0
 
 

@@ -14,8 +14,8 @@ from ptx_node.errors import ConfigurationError
 from ptx_node.inbound.fhir import FhirDoor, create_app
 from ptx_node.inbound.hl7_door import Hl7Door
 from ptx_node.inbound.hl7_mllp import MllpServer
+from ptx_node.inbound.http_door import server
 from ptx_node.inbound.storage_scp import listen, tls_context
-from ptx_node.inbound.stow_rs import server
 from ptx_node.log import get
 from ptx_node.pipeline.patients import register_new
 from ptx_node.pipeline.report_intake import ReportIntake
@@ -119,11 +119,11 @@ def receive_fhir(settings: Settings) -> int:
         client_certificates=fhir.tls.trusted is not None,
         max_request_bytes=fhir.max_request_bytes,
     )
-    certificate, private_key, trusted = tls_paths(fhir.tls, settings)
+    files = tls_paths(fhir.tls, settings)
     app = create_app(make_intake(settings, engine), door)
-    log.info("FHIR door listens", host=fhir.host, port=fhir.port, tls=certificate is not None)
+    log.info("FHIR door listens", host=fhir.host, port=fhir.port, tls=files[0] is not None)
     with heartbeats.beating(engine, "receive-fhir"):
-        server(app, fhir.host, fhir.port, certificate=certificate, private_key=private_key, trusted=trusted).run()
+        server(app, fhir.host, fhir.port, files).run()
     return 0
 
 

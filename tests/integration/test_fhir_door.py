@@ -21,7 +21,7 @@ from ptx_node.db.session import open_engine
 from ptx_node.db.tables import RadiologyReport, RadiologyReportVersion, ReportMessage
 from ptx_node.inbound.fhir import FhirDoor, create_app, load, take
 from ptx_node.inbound.fhir_reports import FhirError, Site, reports
-from ptx_node.inbound.stow_rs import server
+from ptx_node.inbound.http_door import server
 from ptx_node.simulator.processes import free_port, port_answers, wait_until
 from tests.fhir_resources import attachment, bundle, diagnostic_report, patient, study
 from tests.radiology import counted, image, label_of, make_intake, rows, the_report
@@ -33,7 +33,7 @@ PARIS = ZoneInfo("Europe/Paris")
 @contextmanager
 def serving(engine: Engine, folder: Path, door: FhirDoor) -> Iterator[int]:
     port = free_port()
-    web = server(create_app(make_intake(engine, folder), door), "127.0.0.1", port, certificate=None, private_key=None, trusted=None)
+    web = server(create_app(make_intake(engine, folder), door), "127.0.0.1", port)
     thread = threading.Thread(target=web.run)
     thread.start()
     try:

@@ -27,7 +27,8 @@ from sqlalchemy import Engine, select, text
 from ptx_node.db.session import begin_read
 from ptx_node.db.tables import Instance, Refusal, Table
 from ptx_node.domain.delivery import Verdict
-from ptx_node.inbound.stow_rs import StowDoor, create_app, server
+from ptx_node.inbound.http_door import server
+from ptx_node.inbound.stow_rs import StowDoor, create_app
 from ptx_node.outbound.association import TlsClient
 from ptx_node.outbound.dicomweb import DicomwebService
 from ptx_node.outbound.stow_rs import StowRs
@@ -60,10 +61,9 @@ def url(receiver: Receiver) -> Iterator[str]:
 
 
 @contextmanager
-def serving(receiver: Receiver, door: StowDoor, **tls: Path) -> Iterator[int]:
+def serving(receiver: Receiver, door: StowDoor, files: tuple[Path | None, Path | None, Path | None] = (None, None, None)) -> Iterator[int]:
     port = free_port()
-    files = {"certificate": None, "private_key": None, "trusted": None, **tls}
-    web = server(create_app(receiver, door), "127.0.0.1", port, **files)
+    web = server(create_app(receiver, door), "127.0.0.1", port, files)
     thread = threading.Thread(target=web.run)
     thread.start()
     try:
@@ -281,8 +281,8 @@ def test_our_own_stow_client_reads_our_answers(url: str, tmp_path: Path) -> None
 def test_client_certificates_open_the_door_and_nothing_else_does(receiver: Receiver, tmp_path: Path) -> None:
     ca = Authority(tmp_path)
     own, client = ca.issue("node"), ca.issue("modality")
-    files = {"certificate": own[0], "private_key": own[1], "trusted": ca.certificate}
-    with serving(receiver, StowDoor(client_certificates=True), **files) as port:
+    files = (own[0], own[1], ca.certificate)
+    with serving(receiver, StowDoor(client_certificates=True), files) as port:
         url = f"https://127.0.0.1:{port}/dicomweb"
         batch = radiograph_files(tmp_path, 1)
         known = StowRs("node", DicomwebService(url, tls=TlsClient(*client, ca.certificate)))

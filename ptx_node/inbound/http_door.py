@@ -1,0 +1,108 @@
+"""What the HTTP doors share: who may come in, where a request came from, and the server, which the dashboard has, too."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Protocol
+
+import uvicorn
+from fastapi import HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+
+from ptx_node import log
+from ptx_node.errors import DatabaseUnavailableError
+from ptx_node.inbound.bearer import may_enter
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from starlette.types import ASGIApp
+
+logger = log.get(__name__)
+
+RETRY_AFTER_S = 60
+SHUTDOWN_S = 10
+
+
+class HttpDoor(Protocol):
+    """Who may come in.
+
+    Attributes:
+        bearer_tokens: any of these opens it.
+        scoped: whether an `Authorization` header carries a token of the node with this door's scope.
+        client_certificates: TLS has checked a client certificate on every connection; no token is needed then.
+    """
+
+    @property
+    def bearer_tokens(self) -> tuple[str, ...]: ...  # noqa: D102 - see above
+    @property
+    def scoped(self) -> Callable[[str], bool]: ...  # noqa: D102
+    @property
+    def client_certificates(self) -> bool: ...  # noqa: D102
+
+
+def authorised(door: HttpDoor, name: str) -> Callable[[Request], Awaitable[None]]:
+    """A dependency that lets nobody else in; `name` of the door is for the log."""
+
+    async def check(request: Request) -> None:
+        given = request.headers.get("authorization", "")
+        if may_enter(given, door.bearer_tokens, client_certificates=door.client_certificates):
+            return
+        try:
+            known = await run_in_threadpool(door.scoped, given)
+        except DatabaseUnavailableError as error:
+            raise HTTPException(503, "the node cannot look tokens up now: send again later", {"Retry-After": str(RETRY_AFTER_S)}) from error
+        if not known:
+            logger.warning("request without a valid token", door=name, peer_address=peer_address(request))
+            raise HTTPException(401, "a bearer token is needed", {"WWW-Authenticate": "Bearer"})
+
+    return check
+
+
+def peer_address(request: Request) -> str:
+    """Of the client; empty where the server does not know it."""
+    return request.client.host if request.client else ""
+
+
+def server(
+    app: ASGIApp,
+    host: str,
+    port: int,
+    files: tuple[Path | None, Path | None, Path | None] = (None, None, None),
+    *,
+    shutdown_s: int = SHUTDOWN_S,
+    proxy_headers: bool = True,
+) -> uvicorn.Server:
+    """A server for an application.
+
+    Args:
+        app: the application.
+        host: the address it listens on.
+        port: and the port.
+        files: certificate, private key, and the CA of client certificates. Without the first: plain; with the last they are demanded.
+        shutdown_s: how long requests on their way may take to finish.
+        proxy_headers: believe a proxy on this machine where a request came from.
+
+    Raises:
+        OSError, ssl.SSLError: a file cannot be read, or is no certificate.
+    """
+    certificate, private_key, trusted = files
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=proxy_headers,
+        timeout_graceful_shutdown=shutdown_s,
+        ssl_certfile=certificate,
+        ssl_keyfile=private_key,
+        ssl_ca_certs=str(trusted) if trusted else None,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if trusted else ssl.CERT_NONE,
+    )
+    config.load()
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return uvicorn.Server(config)
