@@ -34,7 +34,7 @@ def process_name(role: str) -> str:
 def start(engine: Engine, role: str, detail: Callable[[], Mapping[str, Any]] = dict) -> Callable[[], None]:
     """Say every few seconds that this process lives, from a thread; the function returned ends it and takes the sign away.
 
-    `detail` is asked each time for what there is to say, such as how a GPU stands; it must not raise.
+    `detail` is asked each time for what there is to say, such as how a GPU stands.
 
     Never in a process that forks: SQLite's locks are counted in the process's memory, and a child that was forked while this
     thread held one would find the database locked for ever.
@@ -44,7 +44,12 @@ def start(engine: Engine, role: str, detail: Callable[[], Mapping[str, Any]] = d
 
     def beat() -> None:
         while True:
-            _say(engine, name, role, started_at, dict(detail()))
+            try:
+                _say(engine, name, role, started_at, dict(detail()))
+            except DatabaseUnavailableError as error:
+                log.warning("no sign of life could be written", error=str(error))
+            except Exception:  # the edge of a thread: a process that works must not be taken for dead
+                log.exception("no sign of life could be written")
             if stop.wait(INTERVAL_S):
                 break
 
@@ -71,12 +76,9 @@ def beating(engine: Engine, role: str) -> Iterator[None]:
 
 
 def _say(engine: Engine, name: str, role: str, started_at: datetime, detail: dict[str, Any]) -> None:
-    try:
-        with begin_write(engine) as session:
-            session.merge(
-                Heartbeat(
-                    process=name, role=role, host=socket.gethostname(), pid=os.getpid(), started_at=started_at, beat_at=now(), detail=detail
-                )
+    with begin_write(engine) as session:
+        session.merge(
+            Heartbeat(
+                process=name, role=role, host=socket.gethostname(), pid=os.getpid(), started_at=started_at, beat_at=now(), detail=detail
             )
-    except DatabaseUnavailableError as error:
-        log.warning("no sign of life could be written", error=str(error))
+        )

@@ -118,8 +118,8 @@ def _send_and_watch(site: Site, studies: Sequence[DemoStudy], engine: Engine, co
                 rows = send_files(study.files, peer)
                 if not all_taken(rows):
                     failures.append(f"{study.expected.label}: {rows}")
-        except PtxError as error:
-            failures.append(str(error))
+        except Exception as error:  # noqa: BLE001 - the edge of a thread: whatever it is, it is told below, and nobody waits for it
+            failures.append(str(error) or type(error).__name__)
 
     sender = threading.Thread(target=send, name="modality", daemon=True)
     sender.start()

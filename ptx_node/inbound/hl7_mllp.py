@@ -104,6 +104,8 @@ class MllpServer:
                 self._converse(sock, address)
         except OSError as error:  # the peer is gone, or never spoke TLS
             logger.info("HL7 connection ended", peer_address=address, error=str(error))
+        except Exception:  # this connection's last line: it ends without an answer, so that the sender sends again
+            logger.exception("HL7 connection failed", peer_address=address)
         finally:
             connection.close()
             with self._lock:

@@ -115,7 +115,7 @@ class StorageScp:
 
     def _run(self, connection: socket.socket, address: str) -> None:
         try:
-            sock = self._secure(connection)
+            sock = self._secure(connection, address)
             if sock is None:
                 return
             association = Association(sock, address, self._terms, self._receiver, self._commitment)
@@ -131,7 +131,7 @@ class StorageScp:
             with self._lock:
                 self._threads -= 1
 
-    def _secure(self, connection: socket.socket) -> socket.socket | None:
+    def _secure(self, connection: socket.socket, address: str) -> socket.socket | None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is None:
             return connection
@@ -139,9 +139,7 @@ class StorageScp:
         try:
             return self._tls.wrap_socket(connection, server_side=True)
         except (OSError, ValueError) as error:
-            logger.warning(
-                "TLS handshake failed", error=str(error), peer_address=connection.getpeername()[0] if connection.fileno() >= 0 else ""
-            )
+            logger.warning("TLS handshake failed", error=str(error), peer_address=address)
             connection.close()
             return None
 

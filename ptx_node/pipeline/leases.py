@@ -31,6 +31,8 @@ def renewing(engine: Engine, renew: Callable[[Session], None], *, lease_s: float
                     renew(session)
             except DatabaseUnavailableError as error:
                 log.warning("lease not renewed", error=str(error))
+            except Exception:  # the edge of a thread: one renewal that fails must not give the work to a second process
+                log.exception("lease not renewed")
 
     thread = threading.Thread(target=run, name="lease", daemon=True)
     thread.start()

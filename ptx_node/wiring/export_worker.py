@@ -15,10 +15,12 @@ from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.domain.reading import TruthKind
 from ptx_node.errors import DatabaseUnavailableError, PtxError
 from ptx_node.log import get
+from ptx_node.pipeline.leases import renewing
 from ptx_node.settings import load
 from ptx_node.validation import audit_segment, bag, partial_folder
 from ptx_node.validation.package import Request
 from ptx_node.wiring.node import open_database
+from ptx_node.worker.schedule import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +34,6 @@ log = get(__name__)
 
 FOLDER = "exports"
 LOOKS_EVERY_S = 2.0
-RENEWS_EVERY_S = 10.0
 MOST_PROBLEMS = 20
 TOLD = ("cases", "patients", "counted", "images", "simulated")
 
@@ -46,7 +47,8 @@ def exports_folder(settings: Settings) -> Path:
 def working(settings: Settings, engine: Engine) -> Iterator[None]:
     """Do what is asked for while the block runs; at its end what is under way is stopped, and begun anew next time."""
     stop = threading.Event()
-    thread = threading.Thread(target=_loop, args=(settings, engine, stop), name="exports", daemon=True)
+    words = {"interval_s": LOOKS_EVERY_S}
+    thread = threading.Thread(target=run, args=(stop, lambda: _look(settings, engine, stop)), kwargs=words, name="exports", daemon=True)
     thread.start()
     try:
         yield
@@ -55,19 +57,27 @@ def working(settings: Settings, engine: Engine) -> Iterator[None]:
         thread.join(5)
 
 
-def _loop(settings: Settings, engine: Engine, stop: threading.Event) -> None:
-    while not stop.wait(LOOKS_EVERY_S):
-        try:
-            with begin_read(engine) as session:
-                if not exports.anything_open(session):
-                    continue
-            with begin_write(engine) as session:
-                row = exports.claim(session, now())
-                number = row.id if row is not None else None
-            if number is not None:
-                _in_a_process(settings, engine, number, stop)
-        except DatabaseUnavailableError as error:
-            log.warning("no database for exports: what waits goes on waiting", error=str(error))
+def _look(settings: Settings, engine: Engine, stop: threading.Event) -> None:
+    with begin_read(engine) as session:
+        if not exports.anything_open(session):
+            return
+    with begin_write(engine) as session:
+        row = exports.claim(session, now())
+        number = row.id if row is not None else None
+    if number is None:
+        return
+    try:
+        _in_a_process(settings, engine, number, stop)
+    except DatabaseUnavailableError:
+        raise  # the row goes on waiting: whoever finds it when its lease has ended begins anew
+    except Exception as error:  # the edge of a thread: people wait for what this row says
+        log.exception("an export failed", export=number)
+        with begin_write(engine) as session:
+            exports.failed(session, number, _unexpected(error), now())
+
+
+def _unexpected(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}. The dashboard's log has more"
 
 
 def _in_a_process(settings: Settings, engine: Engine, number: int, stop: threading.Event) -> None:
@@ -75,18 +85,18 @@ def _in_a_process(settings: Settings, engine: Engine, number: int, stop: threadi
     process = multiprocessing.get_context("spawn").Process(target=work, args=(settings.config_file, number), daemon=True)
     process.start()
     try:
-        while process.is_alive() and not stop.is_set():
-            process.join(RENEWS_EVERY_S if not stop.is_set() else 0)
-            with begin_write(engine) as session:
-                exports.renew(session, number, now())
+        with renewing(engine, lambda session: exports.renew(session, number, now()), lease_s=exports.LEASE.total_seconds()):
+            while process.is_alive() and not stop.is_set():
+                process.join(LOOKS_EVERY_S)
     finally:
         if process.is_alive():
             process.terminate()
             process.join(5)
     if not stop.is_set():
         shutil.rmtree(exports_folder(settings) / f"{number}{partial_folder.SUFFIX}", ignore_errors=True)  # what a killed one left
+        why = f"its process ended with {process.exitcode} before the package was there; the dashboard's log may have more"
         with begin_write(engine) as session:
-            exports.failed(session, number, f"its process ended with {process.exitcode} before the package was there", now())
+            exports.failed(session, number, why, now())
 
 
 def work(config: Path | None, number: int) -> None:
@@ -107,6 +117,10 @@ def work(config: Path | None, number: int) -> None:
         log.warning("an export came to nothing", export=number, error=str(error))
         with begin_write(engine) as session:
             exports.failed(session, number, str(error), now())
+    except Exception as error:  # the edge of a process: its end alone would not say why
+        log.exception("an export failed", export=number)
+        with begin_write(engine) as session:
+            exports.failed(session, number, _unexpected(error), now())
 
 
 def request_of(told: dict[str, object], time_zone: str) -> Request:
