@@ -138,7 +138,8 @@ def pair(findings: Sequence[Answered], reports: Sequence[Reported]) -> list[Pair
     for model in dict.fromkeys(one.model for one in findings):
         mine = [one for one in findings if one.model == model]
         nearest = _nearest_pairs(mine, reports)
-        counts = len(mine) == len(reports) == 1 or all(one.examined_at is not None for one in (*mine, *reports))
+        times = [*(one.examined_at for one in mine), *(one.examined_at for one in reports)]
+        counts = None not in times or len(mine) == len(reports) == 1
         for finding, report in product(mine, reports):
             found = (finding.finding_id, report.report_id) in nearest
             reason = _reason(finding, report) if not found else None if counts else Unmatched.ORDER_UNKNOWN
