@@ -128,12 +128,17 @@ def _print(shown: Shown, *, json: bool, left: Left | None = None) -> None:
             "flow": shown.flow.to_json(),
             "figures": _finite(as_json(asdict(shown.figures))),
             "labels_changed": shown.labels_changed,
+            "patients_merged": shown.patients_merged,
         }
         print_json(told if left is None else {**told, "blocked": left.blocked, "window_opens_at": left.opens_at})
         return
     typer.echo("\n".join([_title(shown.cohort), *_chart(shown.flow), *_figures(shown)]))
     if shown.labels_changed:
         typer.echo(f"the labels of {shown.labels_changed} counted reports have changed since; they count as they were")
+    if shown.patients_merged:
+        typer.echo(
+            f"{shown.patients_merged} counted patients were merged with others of this cohort since; build it anew to count each once"
+        )
     if left is not None and left.blocked:
         typer.echo(f"not complete: {left.blocked}. The same command goes on")
     elif left is not None and isinstance(left.opens_at, datetime):

@@ -1,6 +1,7 @@
 """Cohorts in rows: begin one, bring its members forward, count them. Each function takes a Session inside the caller's transaction.
 
-A member goes forward only, and only from the state in which it was seen: who comes second changes nothing.
+A member is moved only from the state in which it was seen: who comes second changes nothing. It goes forward, unless its patient
+turns out to be another member's (`ptx_node.pipeline.cohort_merges`).
 """
 
 from __future__ import annotations
@@ -139,6 +140,12 @@ def exclude(
     return advance(session, member, MemberState.EXCLUDED, now=now, exclusion=why, code=code, detail=detail)
 
 
+def wait_again(session: Session, member: CohortMember, *, now: datetime) -> bool:
+    """A member's turn is still to come, as if nothing had been begun; as `advance`."""
+    begun = dict.fromkeys(("instance_id", "interval_s", "job_id", "finding_id"))
+    return advance(session, member, MemberState.WAITING, now=now, study_instance_uids=[], **begun)
+
+
 def close(session: Session, cohort_id: int, *, now: datetime) -> None:
     """Nobody is missing any more: who still waits was not needed, and the cohort is complete."""
     table = CohortMember
@@ -187,6 +194,11 @@ def job_with_finding(session: Session, job_id: int) -> tuple[Job, FindingRow | N
     """A job and what it said, of one image."""
     job = session.get_one(Job, job_id)
     return job, session.scalar(select(FindingRow).where(FindingRow.job_id == job_id).order_by(FindingRow.id).limit(1))
+
+
+def job_of(session: Session, idempotency_key: str) -> int:
+    """The job that is here already."""
+    return session.scalars(select(Job.id).where(Job.idempotency_key == idempotency_key)).one()
 
 
 def counts(session: Session, cohort_id: int) -> dict[tuple[str, str | None, str | None], int]:

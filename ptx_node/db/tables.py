@@ -741,9 +741,9 @@ class Cohort(Table):
 class CohortMember(Table):
     """A radiology report of a cohort's period: who is looked for, in which order, and what became of it.
 
-    Group (`positive`), label, person and `turn` are those of the moment at which the cohort was begun and never change. `exclusion` is of
-    the closed list of `ptx_node.domain.cohort`, `code` the coded reason below it, where there is one. A patient is worked on, and
-    counted, once.
+    Group (`positive`), label and `turn` are those of the moment at which the cohort was begun and never change; the person follows merges
+    until the cohort is complete. `exclusion` is of the closed list of `ptx_node.domain.cohort`, `code` the coded reason below it, where
+    there is one. A patient is worked on, and counted, once.
     """
 
     __tablename__ = "cohort_members"

@@ -52,7 +52,7 @@ class MemberState(StrEnum):
 
 
 IN_WORK = (MemberState.FETCHING, MemberState.READING, MemberState.COUNTED)
-"""A patient has one member at most in these states."""
+"""From the first to the last; a patient has one member at most in these states."""
 
 
 class Exclusion(StrEnum):
@@ -259,3 +259,27 @@ def in_turn(standings: Sequence[Standing], wanted: int | None) -> list[int]:
             taken[one.positive] += 1
             found.append(one.member_id)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """A member of a patient who was several when the cohort was begun; `turn` None: it never had one."""
+
+    member_id: int
+    candidate: Candidate
+    turn: int | None
+    state: MemberState
+
+
+def joined(siblings: Sequence[Sibling]) -> tuple[frozenset[int], frozenset[int]]:
+    """What it costs members that they are one patient's: who leaves for the other group, and who waits again.
+
+    The first CT decides the group, as for everybody. Of several in work the one that came furthest stays; the others stand in for it,
+    should it fail.
+    """
+    group = min(siblings, key=lambda one: one.candidate.moment).candidate.positive
+    still_in = [one for one in siblings if one.state is not MemberState.EXCLUDED]
+    leave = frozenset(one.member_id for one in still_in if one.candidate.positive != group)
+    in_work = [one for one in still_in if one.state in IN_WORK and one.member_id not in leave]
+    in_work.sort(key=lambda one: (-IN_WORK.index(one.state), one.turn or 0))
+    return leave, frozenset(one.member_id for one in in_work[1:])

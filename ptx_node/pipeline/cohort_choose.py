@@ -28,6 +28,7 @@ from ptx_node.domain.radiology_report import ReportParked
 from ptx_node.domain.reconciliation import Unmatched
 from ptx_node.domain.retrieval import TERMINAL, RetrievalState
 from ptx_node.errors import InputError, RetryableError
+from ptx_node.pipeline.cohort_merges import follow
 from ptx_node.pipeline.enqueue import pass_by
 from ptx_node.pipeline.patients import register_new
 from ptx_node.pipeline.reconcile import judge
@@ -122,6 +123,7 @@ class Chooser:
             DatabaseUnavailableError: call again.
             RetryableError: the store cannot be read; call again when it can.
         """
+        follow(self.engine, self.cohort.id)
         with begin_read(self.engine) as session:
             fetching = cohorts.members_in(session, self.cohort.id, MemberState.FETCHING)
             wanted = cohorts.retrievals_of(session, self.cohort, (uid for one in fetching for uid in one.study_instance_uids))
@@ -255,7 +257,8 @@ class Chooser:
             "complete_at": moment,
             "queued_at": moment,
         }
-        (job_id,) = collections.add_jobs(session, [job]).values()
-        collections.add_inputs(session, [{"job_id": job_id, "instance_id": instance.id, "eligible": True}])
-        cohorts.give_job(session, member, job_id)
+        new = collections.add_jobs(session, [job])
+        collections.add_inputs(session, [{"job_id": number, "instance_id": instance.id, "eligible": True} for number in new.values()])
+        # A member that waited again, since its patient was merged, finds the job of the first time.
+        cohorts.give_job(session, member, *(new.values() or [cohorts.job_of(session, str(job["idempotency_key"]))]))
         return True

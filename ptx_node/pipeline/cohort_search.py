@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from ptx_node.db import cohorts, retrievals
+from ptx_node.db.cohort_merges import person_now
 from ptx_node.db.session import begin_read, begin_write
 from ptx_node.db.session import now as current_time
 from ptx_node.domain.cohort import Exclusion, MemberState
@@ -63,7 +64,8 @@ class Search:
         """
         assert member.person_id is not None
         with begin_read(self.engine) as session:
-            numbers = cohorts.numbers_of(session, [member.person_id]).get(member.person_id, [])
+            person = person_now(session, member)
+            numbers = cohorts.numbers_of(session, [person]).get(person, [])
         queries = [
             query for value in sorted({one.value for one in numbers if one.type in PATIENT_NUMBER_TYPES}) if (query := _query(value))
         ]

@@ -1,6 +1,7 @@
 """Who may be in a cohort: every report of the period becomes a member in one transaction, with its group and turn, or why it is out.
 
-From then on nothing that comes later changes who is in it: neither a corrected report, nor a merge, nor images.
+From then on nothing that comes later puts anybody in: neither a corrected report, nor a merge, nor images. Patients who are merged while it
+is built are one from then on (`cohort_merges`).
 """
 
 from __future__ import annotations

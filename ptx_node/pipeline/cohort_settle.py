@@ -10,6 +10,7 @@ from ptx_node.db.session import now as current_time
 from ptx_node.domain.cohort import Exclusion, MemberState, in_turn
 from ptx_node.domain.finding import Outcome
 from ptx_node.domain.job import JobState
+from ptx_node.pipeline.cohort_merges import apply, follow
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -28,6 +29,7 @@ def settle(engine: Engine, cohort: Cohort) -> int:
     Raises:
         DatabaseUnavailableError: call again.
     """
+    follow(engine, cohort.id)
     with begin_read(engine) as session:
         reading = cohorts.members_in(session, cohort.id, MemberState.READING)
     done = 0
@@ -46,6 +48,7 @@ def open_jobs(engine: Engine, cohort: Cohort) -> int:
 
 def turn(engine: Engine, cohort: Cohort, limit: int) -> list[CohortMember]:
     """The next members to look for, at most `limit`."""
+    follow(engine, cohort.id)
     with begin_read(engine) as session:
         numbers = in_turn(cohorts.standings(session, cohort.id), cohort.wanted)[:limit]
         return cohorts.members_by_id(session, numbers)
@@ -58,8 +61,13 @@ def finish(engine: Engine, cohort: Cohort) -> bool:
         DatabaseUnavailableError: call again.
     """
     with begin_write(engine) as session:
+        merged = apply(session, cohort.id)
         standings = cohorts.standings(session, cohort.id)
-        if in_turn(standings, cohort.wanted) or any(one.state in (MemberState.FETCHING, MemberState.READING) for one in standings):
+        if (
+            merged
+            or in_turn(standings, cohort.wanted)
+            or any(one.state in (MemberState.FETCHING, MemberState.READING) for one in standings)
+        ):
             return False
         cohorts.close(session, cohort.id, now=current_time())
     return True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ptx_node.db import cohorts, jobs, schema, thresholds
+from ptx_node.db.cohort_merges import counted_twice
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.domain.cohort import CohortState, MemberState, Terms
 from ptx_node.errors import DestinationUnavailableError, UsageError
@@ -233,6 +234,7 @@ class Shown:
     flow: Flow
     figures: Figures
     labels_changed: int
+    patients_merged: int
 
 
 def show_cohort(settings: Settings, name: str) -> Shown:
@@ -249,7 +251,7 @@ def show_cohort(settings: Settings, name: str) -> Shown:
             raise UsageError(f"there is no cohort {name!r}. See: ptx cohort list")
         figures = figures_of(cohorts.members(session, cohort.id))
         flow = flow_of(cohorts.counts(session, cohort.id), figures.table)
-        return Shown(cohort, flow, figures, cohorts.labels_changed(session, cohort.id))
+        return Shown(cohort, flow, figures, cohorts.labels_changed(session, cohort.id), counted_twice(session, cohort.id))
 
 
 def every_cohort(settings: Settings) -> list[tuple[Cohort, dict[str, int]]]:

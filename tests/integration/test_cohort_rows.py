@@ -17,6 +17,7 @@ from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from ptx_node.db import cohorts
+from ptx_node.db.cohort_merges import counted_twice
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.tables import Cohort, CohortMember, FindingRow, Instance, Job, RadiologyReport, Retrieval
 from ptx_node.domain.cohort import Choice, Exclusion, MemberState, Terms
@@ -477,3 +478,87 @@ def test_the_threshold_is_that_of_the_beginning(hospital: Hospital) -> None:
     with begin_read(hospital.engine) as session:
         (counted,) = cohorts.members(session, cohort.id)
     assert (0.9, False, 0.95) == (counted.probability, counted.called_positive, counted.threshold)
+
+
+def two_patients(hospital: Hospital, *, same: bool) -> Cohort:
+    """Two patients, each with a radiograph before his CT; the first one's CT says yes, the other's the same or not."""
+    hospital.told("R1")
+    hospital.told("R2", positive=same, patients=(MR2,), day=1)
+    hospital.study("1", radiograph("1"))
+    hospital.study("2", radiograph("2", hours=21), day=1)
+    return hospital.begin()
+
+
+STEPS = {
+    "begun": (),
+    "looked for": ("search",),
+    "fetched": ("search", "fetch"),
+    "chosen": ("search", "fetch", "choose"),
+    "read": ("search", "fetch", "choose", "answer"),
+    "counted": ("search", "fetch", "choose", "answer", "settle"),
+}
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("step", STEPS)
+def test_who_are_merged_while_a_cohort_is_built_are_one_patient_in_one_group(hospital: Hospital, step: str, same: bool) -> None:
+    follow_a_merge(hospital, step, same=same)
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_merges_are_followed_on_each_kind_of_database(either: Hospital, same: bool) -> None:
+    follow_a_merge(either, "read", same=same)
+
+
+def follow_a_merge(hospital: Hospital, step: str, *, same: bool) -> None:
+    cohort = two_patients(hospital, same=same)
+    for name in STEPS[step]:
+        work = {
+            "search": lambda: hospital.search(cohort),
+            "choose": lambda: hospital.choose(cohort),
+            "settle": lambda: settle(hospital.engine, cohort),
+        }
+        work.get(name, getattr(hospital, name, None))()
+    hospital.intake.merge(arrival("A40"), [Merge(MR2, MR1)])
+    hospital.build()
+    assert {"R1": "counted", "R2": "other_ct" if same else "other_group"} == hospital.ends()
+    with begin_read(hospital.engine) as session:
+        assert "complete" == session.get_one(Cohort, cohort.id).state
+        assert 1 == len(cohorts.members(session, cohort.id))
+        assert 0 == counted_twice(session, cohort.id)
+        assert 1 == sum(count for (state, *_), count in cohorts.counts(session, cohort.id).items() if state == "counted")
+
+
+def test_the_other_ct_of_a_merged_patient_stands_in_for_one_that_fails(hospital: Hospital) -> None:
+    cohort = two_patients(hospital, same=True)
+    hospital.search(cohort)
+    hospital.fetch()
+    hospital.choose(cohort)
+    hospital.intake.merge(arrival("A40"), [Merge(MR2, MR1)])
+    hospital.answer(state=JobState.QUARANTINED, cause="inference_failed")
+    settle(hospital.engine, cohort)
+    assert {"R1": "model_failed/inference_failed", "R2": "waiting"} == hospital.ends()
+    hospital.build()
+    assert "model_failed/inference_failed" == hospital.ends()["R2"], "its job of the first time is found again"
+
+
+def test_who_are_parted_go_on_as_two(either: Hospital) -> None:
+    """They were one when the cohort was begun, with a number each; the second's report is looked for by his own number."""
+    either.intake.merge(arrival("A40"), [Merge(MR2, MR1)])
+    cohort = two_patients(either, same=True)
+    either.search(cohort)
+    assert {"R1": "fetching", "R2": "waiting"} == either.ends()
+    either.intake.merge(arrival("A37"), [Merge(MR2, MR1, undo=True)])
+    either.build()
+    assert {"R1": "counted", "R2": "counted"} == either.ends()
+
+
+def test_a_merge_after_the_end_is_told_and_changes_nothing(either: Hospital) -> None:
+    cohort = two_patients(either, same=False)
+    either.build()
+    assert {"R1": "counted", "R2": "counted"} == either.ends()
+    either.intake.merge(arrival("A40"), [Merge(MR2, MR1)])
+    either.build()
+    assert {"R1": "counted", "R2": "counted"} == either.ends()
+    with begin_read(either.engine) as session:
+        assert 1 == counted_twice(session, cohort.id)
