@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Protocol
 
 import uvicorn
@@ -12,6 +11,8 @@ from fastapi.concurrency import run_in_threadpool
 from ptx_node import log
 from ptx_node.errors import DatabaseUnavailableError
 from ptx_node.inbound.bearer import may_enter
+from ptx_node.inbound.tls import tls_context
+from ptx_node.settings import TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,9 +86,10 @@ def server(
         proxy_headers: believe a proxy on this machine where a request came from.
 
     Raises:
-        OSError, ssl.SSLError: a file cannot be read, or is no certificate.
+        ConfigurationError: a file cannot be read, or is no certificate.
     """
     certificate, private_key, trusted = files
+    tls = tls_context(TlsFiles(certificate=certificate, private_key=private_key, trusted=trusted))
     config = uvicorn.Config(
         app,
         host=host,
@@ -99,10 +101,7 @@ def server(
         timeout_graceful_shutdown=shutdown_s,
         ssl_certfile=certificate,
         ssl_keyfile=private_key,
-        ssl_ca_certs=str(trusted) if trusted else None,
-        ssl_cert_reqs=ssl.CERT_REQUIRED if trusted else ssl.CERT_NONE,
     )
     config.load()
-    if config.ssl is not None:
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    config.ssl = tls  # the server's own would offer the oldest ciphers only
     return uvicorn.Server(config)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import ssl
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -17,9 +16,11 @@ from ptx_node import log
 from ptx_node.inbound.association import Association, Terms
 
 if TYPE_CHECKING:
+    import ssl
+
     from ptx_node.inbound.association import CommitmentScp
     from ptx_node.pipeline.receive import Receiver
-    from ptx_node.settings import DicomSettings, TlsFiles
+    from ptx_node.settings import DicomSettings
 
 logger = log.get(__name__)
 
@@ -47,19 +48,6 @@ def terms_of(dicom: DicomSettings) -> Terms:
         idle_timeout_s=dicom.idle_timeout_s,
         retrieve_ae_title=dicom.retrieve_ae_title,
     )
-
-
-def tls_context(files: TlsFiles) -> ssl.SSLContext | None:
-    """TLS 1.2 or later (PS3.15 B.12, BCP 195); client certificates are required when `trusted` is given."""
-    if files.certificate is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(files.certificate, files.private_key)
-    if files.trusted is not None:
-        context.load_verify_locations(files.trusted)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 class StorageScp:

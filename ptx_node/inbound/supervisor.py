@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from ptx_node import log
 from ptx_node.inbound.negotiation import supported_contexts
-from ptx_node.inbound.storage_scp import StorageScp, listen, terms_of, tls_context
+from ptx_node.inbound.storage_scp import StorageScp, listen, terms_of
+from ptx_node.inbound.tls import tls_context
 
 if TYPE_CHECKING:
     import socket
@@ -52,6 +53,7 @@ def serve(
 
     Raises:
         OSError: the port cannot be bound.
+        ConfigurationError: a certificate cannot be used.
     """
     supported_contexts()
     tls_context(dicom.tls)  # a wrong certificate is reported before anything starts

@@ -22,6 +22,7 @@ from ptx_node.inbound.http_door import server
 from ptx_node.log import get
 from ptx_node.wiring.dashboard_address import base_url
 from ptx_node.wiring.desk import make_desk
+from ptx_node.wiring.door_certificates import EVERYWHERE, warn_of_certificate
 from ptx_node.wiring.export_worker import working
 from ptx_node.wiring.monitoring import make_exporter, make_probe
 from ptx_node.wiring.node import open_database, tls_paths
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 log = get(__name__)
 
 SHUTDOWN_S = 5
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 
 
 def terms(settings: Settings) -> Terms:
@@ -129,6 +129,7 @@ def serve(settings: Settings) -> int:
     schema.require_latest(engine)
     monitoring = health.page(make_probe(settings, engine), make_exporter(settings, engine))
     files = tls_paths(dashboard.tls, settings)
+    warn_of_certificate(settings, "dashboard")
     app = create_app(make_parts(settings, engine), (*PAGES, monitoring))
     # Whose word counts on where a request came from is said in dashboard.proxy, and looked at there.
     web = server(app, dashboard.host, dashboard.port, files, shutdown_s=SHUTDOWN_S, proxy_headers=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ptx_node.db import schema
@@ -11,6 +12,7 @@ from ptx_node.db.session import now
 from ptx_node.domain.retrieval import StudyQuery
 from ptx_node.domain.rule_check import Severity
 from ptx_node.errors import PtxError
+from ptx_node.wiring.door_certificates import certificate_shown, doors_with_tls
 from ptx_node.wiring.models import describe_models, problems_of_rules
 from ptx_node.wiring.monitoring import ask_broker
 from ptx_node.wiring.node import make_destination, make_home, open_database
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 NO_STUDY = "2.25.0"
+ENDS_SOON = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,23 @@ def _doors(settings: Settings) -> Iterator[Check]:
             yield Check("dicom.peers", WARNING, "anybody may send by DIMSE: name AE titles and addresses in [[dicom.peers]]")
     if settings.dicom.host not in {"127.0.0.1", "localhost", "::1"} and settings.dicom.tls.certificate is None:
         yield Check("dicom.tls", WARNING, "DIMSE is open to other machines without TLS: set dicom.tls where the peers can")
+    for door, name in doors_with_tls(settings):
+        yield _certificate(settings, door, name)
     if settings.stow.enabled and not settings.stow.bearer_tokens and settings.stow.tls.trusted is None:
         yield Check("stow", FAILED, "STOW-RS is enabled, but nobody may use it: set stow.bearer_tokens or client certificates")
+
+
+def _certificate(settings: Settings, door: str, name: str) -> Check:
+    try:
+        anybody, called = certificate_shown(settings, door), certificate_shown(settings, door, name)
+    except PtxError as error:
+        return Check(f"{door}.tls", FAILED, str(error))
+    if anybody.ends_at is None:
+        return Check(f"{door}.tls", FAILED, f"the certificate: {anybody.refusal}; peers that check it refuse to talk to this door")
+    ends = f"the certificate ends on {anybody.ends_at:%Y-%m-%d}"
+    if called.refusal:
+        return Check(f"{door}.tls", WARNING, f"{ends}, and {called.refusal}: peers that call this door so and check it refuse it")
+    return Check(f"{door}.tls", WARNING if anybody.ends_at - now() < ENDS_SOON else OK, ends)
 
 
 def _models(settings: Settings) -> Iterator[Check]:

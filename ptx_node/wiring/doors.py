@@ -17,6 +17,7 @@ from ptx_node.log import get
 from ptx_node.pipeline.receive import Receiver
 from ptx_node.settings import TlsFiles
 from ptx_node.wiring import reports
+from ptx_node.wiring.door_certificates import warn_of_certificate
 from ptx_node.wiring.node import broker_url, make_logs, open_database, open_store, process_environment, stop_on_signals, tls_paths
 from ptx_node.worker.app import make_app
 from ptx_node.worker.doorbell import Doorbell
@@ -91,6 +92,7 @@ def receive_stow(settings: Settings) -> int:
         client_certificates=stow.tls.trusted is not None,
         max_request_bytes=stow.max_request_bytes,
     )
+    warn_of_certificate(settings, "stow")
     files = tls_paths(stow.tls, settings)
     log.info("STOW-RS listens", host=stow.host, port=stow.port, tls=files[0] is not None)
     with heartbeats.beating(engine, "receive-stow"):
@@ -113,6 +115,7 @@ def receive_dimse(settings: Settings) -> int:
     def ready(port: int) -> None:
         log.info("storage SCP listens", host=settings.dicom.host, port=port, ae_title=settings.dicom.ae_title, parent=os.getpid())
 
+    warn_of_certificate(settings, "dicom")
     certificate, private_key, trusted = tls_paths(settings.dicom.tls, settings)
     tls = TlsFiles(certificate=certificate, private_key=private_key, trusted=trusted)
     return supervisor.serve(settings.dicom.model_copy(update={"tls": tls}), build, ready=ready)

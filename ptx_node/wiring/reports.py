@@ -15,13 +15,15 @@ from ptx_node.inbound.fhir import FhirDoor, create_app
 from ptx_node.inbound.hl7_door import Hl7Door
 from ptx_node.inbound.hl7_mllp import MllpServer
 from ptx_node.inbound.http_door import server
-from ptx_node.inbound.storage_scp import listen, tls_context
+from ptx_node.inbound.storage_scp import listen
+from ptx_node.inbound.tls import tls_context
 from ptx_node.log import get
 from ptx_node.pipeline.patients import register_new
 from ptx_node.pipeline.report_intake import ReportIntake
 from ptx_node.pipeline.report_sr import take_waiting
 from ptx_node.reports import label_examined
 from ptx_node.settings import TlsFiles
+from ptx_node.wiring.door_certificates import warn_of_certificate
 from ptx_node.wiring.node import open_database, open_store, stop_on_signals, tls_paths
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ def receive_hl7(settings: Settings) -> int:
         raise ConfigurationError("the HL7 door would let nobody in: name at least one sender ([[hl7.senders]])")
     engine = open_database(settings)
     schema.require_latest(engine)
+    warn_of_certificate(settings, "hl7")
     certificate, private_key, trusted = tls_paths(hl7.tls, settings)
     tls = tls_context(TlsFiles(certificate=certificate, private_key=private_key, trusted=trusted))
     door = Hl7Door(make_intake(settings, engine), hl7.senders, ZoneInfo(settings.node.time_zone))
@@ -119,6 +122,7 @@ def receive_fhir(settings: Settings) -> int:
         client_certificates=fhir.tls.trusted is not None,
         max_request_bytes=fhir.max_request_bytes,
     )
+    warn_of_certificate(settings, "fhir")
     files = tls_paths(fhir.tls, settings)
     app = create_app(make_intake(settings, engine), door)
     log.info("FHIR door listens", host=fhir.host, port=fhir.port, tls=files[0] is not None)

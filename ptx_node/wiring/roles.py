@@ -19,6 +19,7 @@ from ptx_node.pipeline.reconcile import reconcile
 from ptx_node.pipeline.sweep import OLD_S, sweep_store
 from ptx_node.wiring import truths, watch
 from ptx_node.wiring.dashboard_address import announcement
+from ptx_node.wiring.door_certificates import refused_certificates
 from ptx_node.wiring.doors import open_doors
 from ptx_node.wiring.node import (
     broker_file,
@@ -113,6 +114,7 @@ def up(settings: Settings, stop: threading.Event, *, say: Callable[[str], object
         PtxError: another `ptx up` runs on this home, or a part cannot be started.
     """
     home = make_home(settings)
+    refused = refused_certificates(settings)  # one that cannot be used is said before anything starts
     schema.upgrade(open_database(settings))
     logs, env = make_logs(settings), process_environment(settings)
     with ExitStack() as stack:
@@ -126,7 +128,7 @@ def up(settings: Settings, stop: threading.Event, *, say: Callable[[str], object
             role = "-".join((name, *words[1:]))
             children.append(Child(role, role_command(name, *words), env, logs / f"{role}.log"))
         log.info("node is starting", home=str(home), dicom_port=settings.dicom.port, ae_title=settings.dicom.ae_title, logs=str(logs))
-        for line in announcement(settings):
+        for line in (*announcement(settings), *refused):
             say(line)
         supervise(children, stop)
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from ptx_node import log
 from ptx_node.db.session import open_engine
 from ptx_node.inbound.commitment_scp import DurableCommitmentScp
-from ptx_node.inbound.storage_scp import StorageScp, listen, terms_of, tls_context
+from ptx_node.inbound.storage_scp import StorageScp, listen, terms_of
 from ptx_node.inbound.supervisor import serve
+from ptx_node.inbound.tls import tls_context
 from ptx_node.pipeline.receive import Receiver
 from ptx_node.pipeline.store import FileStore
 from ptx_node.settings import DicomSettings, Peer

@@ -23,7 +23,8 @@ from ptx_node.db.tables import AuditEvent, PatientMerge, RadiologyReport, Radiol
 from ptx_node.inbound.hl7_door import Hl7Door
 from ptx_node.inbound.hl7_frames import framed
 from ptx_node.inbound.hl7_mllp import MllpServer
-from ptx_node.inbound.storage_scp import listen, tls_context
+from ptx_node.inbound.storage_scp import listen
+from ptx_node.inbound.tls import tls_context
 from ptx_node.pipeline.refusals import BURST
 from ptx_node.settings import Hl7Fields, Hl7Sender, TlsFiles
 from ptx_node.simulator.patient import draw_patient
