@@ -10,7 +10,8 @@ import os
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -405,6 +406,85 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     store: StoreSettings = StoreSettings()
     broker: BrokerSettings = BrokerSettings()
+NoticeName = Literal["first_failure", "quarantine", "silent_source", "backlog", "drift_alarm", "audit_broken"]
+MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}$")]
+
+
+class ReceiverBase(Group):
+    """What every receiver of notices has. `kinds` is what it is told of; `identifiers` adds Study Instance UIDs and accession numbers."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")
+    kinds: tuple[NoticeName, ...] = get_args(NoticeName)
+    identifiers: bool = Field(default=False, description="name studies; off: nothing that leads to a patient leaves the node")
+    retry: Retry = Retry()
+    timeout_s: float = Field(default=10.0, gt=0)
+    tls: TlsFiles | None = None
+
+
+class WebhookReceiver(ReceiverBase):
+    """A signed POST. The address is a secret, as many services take a token in its path."""
+
+    type: Literal["webhook"]
+    url: SecretStr
+    secret: SecretStr = Field(min_length=16, description="key of the signature")
+    plain_http: bool = Field(default=False, description="allow http:// for this receiver")
+
+    @model_validator(mode="after")
+    def _safe_address(self) -> Self:
+        url = urlsplit(self.url.get_secret_value())
+        if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.password:
+            raise ValueError(f"notifications.receivers {self.name}: url is https://host/path, without a user name or password in it")
+        if url.scheme == "http" and not self.plain_http:
+            raise ValueError(
+                f"notifications.receivers {self.name}: url is plain http; use https, or say plain_http = true if that is meant"
+            )
+        return self
+
+
+class MailReceiver(ReceiverBase):
+    """E-mail by a server of the site. `security` holds or nothing is sent."""
+
+    type: Literal["mail"]
+    host: str = Field(min_length=1)
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr | None = None
+    sender: MailAddress
+    recipients: tuple[MailAddress, ...] = Field(min_length=1, max_length=50)
+
+    @model_validator(mode="after")
+    def _no_password_in_the_clear(self) -> Self:
+        if bool(self.username) != (self.password is not None):
+            raise ValueError(f"notifications.receivers {self.name}: give username and password, or neither")
+        if self.username and self.security == "none":
+            raise ValueError(f'notifications.receivers {self.name}: a password needs security = "starttls" or "tls"')
+        return self
+
+
+NoticeReceiver = Annotated[WebhookReceiver | MailReceiver, Field(discriminator="type")]
+
+
+class NotificationSettings(Group):
+    """What people are told by webhook and e-mail, and when. Nobody is told anything without receivers."""
+
+    interval_s: float = Field(default=30.0, gt=0, description="between two looks")
+    repeat_hours: float = Field(default=24.0, gt=0, description="what lasts is told again no more often")
+    calm_minutes: float = Field(default=10.0, ge=0, description="what was not seen for so long is over")
+    backlog_minutes: float = Field(default=60.0, gt=0, description="age of the oldest delivery of a destination")
+    waiting_minutes: float = Field(default=15.0, gt=0, description="age of the oldest job, or instance that no rule has looked at")
+    silent_reports_hours: float = Field(default=0.0, ge=0, description="silence of a sender of reports; 0: nobody looks")
+    templates: Path | None = Field(default=None, description="folder of the site's own templates, relative to the configuration file")
+    receivers: tuple[NoticeReceiver, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [one.name for one in self.receivers]
+        if len(set(names)) < len(names):
+            raise ValueError("notifications.receivers: two have one name")
+        return self
+
+
     dicom: DicomSettings = DicomSettings()
     stow: StowSettings = StowSettings()
     hl7: Hl7Settings = Hl7Settings()
@@ -424,6 +504,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
+    notifications: NotificationSettings = NotificationSettings()
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003 - signature is pydantic-settings's
         init_settings: PydanticBaseSettingsSource,

@@ -21,6 +21,7 @@ from ptx_node.cli import (
     init,
     lists,
     models,
+    notify,
     predict,
     pull,
     reconcile,
@@ -72,6 +73,7 @@ app.add_typer(thresholds.app, name="thresholds", help="A site's own threshold: p
 app.add_typer(database.app, name="db", help="The database's schema.")
 app.add_typer(users.app, name="users", help="Who may come to the dashboard: add, link, list, role, disable, enable.")
 app.add_typer(users.tokens_app, name="tokens", help="Tokens of programs, for the API and the doors: add, list, revoke.")
+app.add_typer(notify.app, name="notify", help="Notices by webhook and e-mail: what was told, and a test.")
 app.add_typer(audit.app, name="audit", help="The audit trail: verify its chain of hashes, list its events.")
 
 

@@ -19,6 +19,7 @@ from ptx_node.dashboard.entry import needs, open_to_anybody
 from ptx_node.dashboard.exporter import Exporter
 from ptx_node.dashboard.page import Page
 from ptx_node.db import schema
+from ptx_node.db.audit_checks import Checked
 from ptx_node.db.gauges import gauges
 from ptx_node.db.session import begin_read, now
 from ptx_node.domain.access import Permission
@@ -95,8 +96,8 @@ def router(probe: Probe, exporter: Exporter, *, anybody: Sequence[Any] = (), mon
     made = APIRouter(include_in_schema=False)
 
     @made.get("/livez", dependencies=anybody)
-    def live() -> Response:
-        """This process answers. It looks at nothing else, so that a database that is away has no process killed."""
+    async def live() -> Response:
+        """This process answers. It looks at nothing else, and waits for no thread that a silent database may hold: else it were killed."""
         return JSONResponse({"status": "ok"}, headers=NO_STORE)
 
     @made.get("/readyz", dependencies=anybody)
@@ -160,4 +161,18 @@ def _state(probe: Probe) -> dict[str, Any]:
         "unmatched_recent": [{"side": side, "reason": reason, "count": count} for (side, reason), count in state.unmatched.items()],
         "processes": [{"process": one.process, "role": one.role, "beat_at": one.beat_at.isoformat()} for one in state.beats],
         "audit_rows": state.audit_head[0] if state.audit_head else 0,
+        "audit_trail": _audit(state.audit_checked),
+    }
+
+
+def _audit(checked: Checked | None) -> dict[str, Any]:
+    """What the scheduler's verification of the audit trail last found."""
+    if checked is None:
+        return {"state": "not verified yet"}
+    return {
+        "state": "intact" if checked.broken_sequence is None else f"broken at row {checked.broken_sequence}: see ptx audit verify",
+        "verified_rows": checked.head.sequence,
+        "verified_at": checked.checked_at.isoformat(),
+        "all_rows_verified_at": checked.passed_at and checked.passed_at.isoformat(),
+        "found_at": checked.broken_at and checked.broken_at.isoformat(),
     }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from ptx_node.dashboard.instruments import Limit
+    from ptx_node.db.audit_checks import Checked
     from ptx_node.db.gauges import Beat, Gauges
 
 ALIVE = timedelta(seconds=3 * INTERVAL_S)
@@ -55,6 +56,16 @@ def state_metrics(state: Gauges, moment: datetime, limit: Limit) -> Iterator[Met
     if state.audit_head is not None:
         yield single("ptx_audit_rows", "Number of the newest row of the audit trail.", state.audit_head[0])
         yield single("ptx_audit_head_timestamp_seconds", "Time of the newest row of the audit trail.", state.audit_head[1].timestamp())
+    if state.audit_checked is not None:
+        yield from _audit(state.audit_checked)
+
+
+def _audit(checked: Checked) -> Iterator[Metric]:
+    yield single("ptx_audit_intact", "Whether every row of the audit trail fits that was verified.", int(checked.broken_sequence is None))
+    yield single("ptx_audit_verified_rows", "Rows of the audit trail that were seen to follow.", checked.head.sequence)
+    yield single("ptx_audit_verified_timestamp_seconds", "When new rows were last verified.", checked.checked_at.timestamp())
+    whole = checked.passed_at.timestamp() if checked.passed_at else 0.0
+    yield single("ptx_audit_walked_timestamp_seconds", "When the last walk over all rows ended and found nothing; 0: none has.", whole)
 
 
 def _waiting(state: Gauges, moment: datetime, limit: Limit) -> Iterator[Metric]:

@@ -31,6 +31,7 @@ HELD_S = 30
 """A process that falls silent with PostgreSQL's lock in its hands (its machine is gone, or stopped) loses it after so long."""
 
 _NOTED = "audit"
+_NO_END = 2**62
 _LOCK = f"SELECT pg_advisory_xact_lock({LOCK_KEY}), set_config('idle_in_transaction_session_timeout', '{HELD_S}s', true)"
 _LAST = "SELECT sequence, sha256 FROM audit_events ORDER BY sequence DESC LIMIT 1"
 _INSERT = "INSERT INTO audit_events (sequence, recorded_at, kind, body, sha256) VALUES ({0}, {0}, {0}, {0}, {0})"
@@ -140,16 +141,20 @@ def newest(session: Session, part: Segment, *, kinds: Collection[str], limit: in
     return [_entry(row) for row in session.execute(wanted).mappings()]
 
 
-def verify(session: Session, anchors: Collection[Link] = ()) -> Verdict:
-    """Follow the chain from its first row to its last.
+def verify(session: Session, anchors: Collection[Link] = (), *, after: Link = START, most: int | None = None) -> Verdict:
+    """Follow the chain from its first row to its last, or a stretch of it.
 
     Args:
         session: for reading.
-        anchors: places that were noted down earlier and kept elsewhere; each must still be there.
+        anchors: places that were noted down earlier and kept elsewhere; each must still be there. Of a stretch, those within it count.
+        after: the row before the first one to look at; it is believed.
+        most: rows to look at; None: to the end.
     """
     kept = {one.sequence: one.sha256 for one in anchors}
-    last, first_at, last_at = START, None, None
-    for entry in entries(session):
+    last, first_at, last_at = after, None, None
+    until = None if most is None else after.sequence + most
+    first = -_NO_END if after == START else after.sequence + 1  # before the first row none may stand
+    for entry in entries(session, Segment(first, until or _NO_END)):
         broken = check(entry, last)
         if broken is None and entry.sha256 != kept.get(entry.sequence, entry.sha256):
             problem = f"the trail was rewritten: row {entry.sequence} had the hash {kept[entry.sequence]}, it has {entry.sha256} now"
@@ -157,7 +162,7 @@ def verify(session: Session, anchors: Collection[Link] = ()) -> Verdict:
         if broken is not None:
             return Verdict(last.sequence, last, first_at, last_at, broken)
         last, first_at, last_at = entry.link, first_at or entry.recorded_at, entry.recorded_at
-    beyond = [sequence for sequence in kept if sequence > last.sequence]
+    beyond = [sequence for sequence in kept if last.sequence < sequence <= (until or sequence)]
     lost = Broken(last.sequence + 1, f"the trail was cut: it ends with row {last.sequence}, and had {max(beyond)}") if beyond else None
     return Verdict(last.sequence, last, first_at, last_at, lost)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Boolean, Date, Integer, Text, bindparam, func, select, text
 
+from ptx_node.db import audit_checks
 from ptx_node.db.tables import AuditEvent, Delivery, Heartbeat, Job, UtcDateTime
 from ptx_node.domain.job import DeliveryState, JobState
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from sqlalchemy.orm import Session
+
+    from ptx_node.db.audit_checks import Checked
 
 RECENT = timedelta(days=7)
 """What is reconciled is counted over so long: its whole history would take longer to count each year."""
@@ -74,6 +77,7 @@ class Gauges:
         unmatched: of the last `RECENT`, by (side, reason).
         pairs: of examinations of the last `RECENT`, by (model, version, agreement).
         audit_head: number and time of the newest row of the audit trail.
+        audit_checked: what the scheduler has verified of it; None before its first look.
     """
 
     waiting: list[Waiting] = field(default_factory=list)
@@ -85,6 +89,7 @@ class Gauges:
     pairs: dict[tuple[str, str, str], int] = field(default_factory=dict)
     beats: list[Beat] = field(default_factory=list)
     audit_head: tuple[int, datetime] | None = None
+    audit_checked: Checked | None = None
 
 
 WAITING = text("SELECT kind, state, count(*) AS count, min(since) AS oldest_at FROM ptx_v1_waiting GROUP BY kind, state").columns(
@@ -117,6 +122,7 @@ def gauges(session: Session, *, destinations: Collection[str], now: datetime) ->
         pairs=_pairs(session, since.date()),
         beats=[Beat(row.process, row.role, row.beat_at, row.detail) for row in session.scalars(beats)],
         audit_head=_audit_head(session),
+        audit_checked=audit_checks.last(session),
     )
 
 

@@ -17,7 +17,7 @@ from ptx_node.pipeline import enqueue
 from ptx_node.pipeline.commitment import report_commitments
 from ptx_node.pipeline.reconcile import reconcile
 from ptx_node.pipeline.sweep import OLD_S, sweep_store
-from ptx_node.wiring import truths, watch
+from ptx_node.wiring import notices, truths, watch
 from ptx_node.wiring.dashboard_address import announcement
 from ptx_node.wiring.door_certificates import refused_certificates
 from ptx_node.wiring.doors import open_doors
@@ -97,6 +97,7 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
         ("tidy", tidy, TIDY_INTERVAL_S),
         *in_the_background(settings, engine, stop),
         *watch.in_the_background(settings, engine, stop),
+        *notices.in_the_background(settings, engine, stop),
     )
     for name, look, interval_s in beside:
         threading.Thread(target=sweeper.run, args=(stop, look), kwargs={"interval_s": interval_s}, name=name, daemon=True).start()

@@ -14,7 +14,7 @@ import yaml
 from sqlalchemy import Engine
 
 from ptx_node.dashboard.exporter import Exporter, Watched
-from ptx_node.db import schema
+from ptx_node.db import audit_checks, schema
 from ptx_node.db.session import begin_write, now, open_engine
 from ptx_node.db.tables import AuditEvent, Heartbeat
 from tests import week
@@ -76,6 +76,7 @@ def _alive(engine: Engine) -> None:
     gpus = [{"utilisation": 0.1, "memory_used_bytes": 1, "memory_bytes": 2}]
     with begin_write(engine) as session:
         session.add(Heartbeat(process="w", role="worker", host="h", pid=1, started_at=now(), beat_at=now(), detail={"gpus": gpus}))
+        audit_checks.keep(session, None, audit_checks.begin(now()))
         session.add(AuditEvent(sequence=1, recorded_at=now(), kind="receipt", body="{}", sha256="0" * 64))
 
 
