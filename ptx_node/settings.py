@@ -397,15 +397,6 @@ Archive = Annotated[DimseArchive | DicomwebArchive, Field(discriminator="type")]
 Destination = Annotated[DimseDestination | DicomwebDestination | FolderDestination, Field(discriminator="type")]
 
 
-class Settings(BaseSettings):
-    """All settings of one process. Rules stay as written; `ptx_node.domain.routing` gives them meaning."""
-
-    model_config = SettingsConfigDict(env_prefix="PTX_", env_nested_delimiter="__", frozen=True, extra="forbid")
-
-    node: NodeSettings = NodeSettings()
-    database: DatabaseSettings = DatabaseSettings()
-    store: StoreSettings = StoreSettings()
-    broker: BrokerSettings = BrokerSettings()
 NoticeName = Literal["first_failure", "quarantine", "silent_source", "backlog", "drift_alarm", "audit_broken"]
 MailAddress = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9.-]{1,255}$")]
 
@@ -485,6 +476,15 @@ class NotificationSettings(Group):
         return self
 
 
+class Settings(BaseSettings):
+    """All settings of one process. Rules stay as written; `ptx_node.domain.routing` gives them meaning."""
+
+    model_config = SettingsConfigDict(env_prefix="PTX_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    node: NodeSettings = NodeSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    store: StoreSettings = StoreSettings()
+    broker: BrokerSettings = BrokerSettings()
     dicom: DicomSettings = DicomSettings()
     stow: StowSettings = StowSettings()
     hl7: Hl7Settings = Hl7Settings()
@@ -494,6 +494,7 @@ class NotificationSettings(Group):
     patients: PatientSettings = PatientSettings()
     export: ExportSettings = ExportSettings()
     drift: DriftSettings = DriftSettings()
+    notifications: NotificationSettings = NotificationSettings()
     worker: WorkerSettings = WorkerSettings()
     models: dict[str, Path] = Field(default_factory=dict, description="model name -> MONAI Bundle folder; empty: those that ship")
     destinations: tuple[Destination, ...] = ()
@@ -504,7 +505,6 @@ class NotificationSettings(Group):
 
     @classmethod
     def settings_customise_sources(
-    notifications: NotificationSettings = NotificationSettings()
         cls,
         settings_cls: type[BaseSettings],  # noqa: ARG003 - signature is pydantic-settings's
         init_settings: PydanticBaseSettingsSource,
