@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,8 +17,6 @@ from ptx_node.wiring import open_database
 from ptx_node.wiring.dashboard_address import base_url
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy import Engine
 
     from ptx_node.settings import Settings
@@ -124,10 +123,17 @@ def add_token(
     name: Annotated[str, typer.Argument(help="What the program is called in the audit trail.")],
     scope: Annotated[list[Permission], typer.Option(help="What the token opens; may be given again.")],
     days: Annotated[int, typer.Option(min=1, max=3650, help="It ends after so many days.")] = 365,
+    from_file: Annotated[Path | None, typer.Option(help="Take the token that this file holds, made elsewhere; again is no error.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Make a token for a program and print it, once."""
     _, engine = _open(config)
+    if from_file is not None:
+        known, life = _read(from_file), timedelta(days=days)
+        with begin_write(engine) as session:
+            new = api_tokens.add_known(session, name, scope, known, life=life, by=acting_user(), now=now())
+        typer.echo(f"{name} has the token of {from_file}{'' if new else ' already'}")
+        return
     with begin_write(engine) as session:
         token = api_tokens.add(session, name, scope, life=timedelta(days=days), by=acting_user(), now=now())
     typer.echo(token)
@@ -141,6 +147,13 @@ def revoke_token(name: Annotated[str, typer.Argument(help="The token's name.")],
     with begin_write(engine) as session:
         api_tokens.revoke(session, name, by=acting_user(), now=now())
     typer.echo(f"{name} opens nothing any more")
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read as a token: {error}") from error
 
 
 def _open(config: Path | None) -> tuple[Settings, Engine]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 PREFIX = "ptx_"
 """So that a token which was published by mistake is recognised by those who search for such."""
+KNOWN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43,200}}")
 NOTICED_EVERY = timedelta(minutes=1)
 
 
@@ -33,17 +35,38 @@ def add(session: Session, name: str, scopes: Collection[Permission], *, life: ti
     Raises:
         UsageError: the name cannot be one or is taken, or nothing is allowed with it.
     """
+    token = new_secret(PREFIX)
+    _add(session, name, scopes, token, life=life, by=by, now=now)
+    return token
+
+
+def add_known(session: Session, name: str, scopes: Collection[Permission], token: str, *, life: timedelta, by: str, now: datetime) -> bool:
+    """Take a token that was made elsewhere, as by `deploy/new-secrets.sh`; False when this name has it already.
+
+    Raises:
+        UsageError: as of `add`, or nobody can be sure that this token cannot be guessed.
+    """
+    if not KNOWN.fullmatch(token):
+        raise UsageError(
+            f"a token made elsewhere is {PREFIX} and 43 to 200 random letters, digits, - and _: {PREFIX}$(openssl rand -hex 32)"
+        )
+    has = session.scalar(select(ApiToken).where(ApiToken.name == name))
+    if has is not None and has.sha256 == kept(token) and has.revoked_at is None and has.expires_at > now:
+        return False
+    _add(session, name, scopes, token, life=life, by=by, now=now)
+    return True
+
+
+def _add(session: Session, name: str, scopes: Collection[Permission], token: str, *, life: timedelta, by: str, now: datetime) -> None:
     if not TOKEN_NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot be a token's name: small letters, digits, - and _, at most 63")
     if not scopes:
         raise UsageError("a token needs at least one scope")
     if session.scalar(select(ApiToken.id).where(ApiToken.name == name)) is not None:
         raise UsageError(f"there was a token {name!r} already: the trail names tokens, so choose another name")
-    token = new_secret(PREFIX)
     told = sorted(scope.value for scope in set(scopes))
     session.add(ApiToken(name=name, sha256=kept(token), scopes=told, created_by=by, created_at=now, expires_at=now + life))
     audit.note(session, decision(by, "add token", token=name, scopes=told, days=life.days))
-    return token
 
 
 def listed(session: Session) -> Sequence[ApiToken]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ptx_node.cli.app import main
+from ptx_node.db import api_tokens, schema
+from ptx_node.domain.access import Permission
 from ptx_node.settings import load
+from ptx_node.wiring import open_database
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -79,7 +84,10 @@ def test_the_secrets_that_are_made_are_the_ones_that_are_mounted_and_the_node_re
     script = ["sh", str(DEPLOY / "new-secrets.sh"), str(folder)]
     subprocess.run(script, check=True, timeout=30)
     assert folder.stat().st_mode & 0o077 == 0
-    assert {Path(one["file"]).name for one in compose["secrets"].values()} == {path.name for path in folder.iterdir()}
+    monitoring = yaml.safe_load((DEPLOY / "monitoring.yaml").read_text(encoding="utf-8"))
+    mounted = (compose["secrets"] | monitoring["secrets"]).values()
+    assert {Path(one["file"]).name for one in mounted} == {path.name for path in folder.iterdir()}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o444}
 
     monkeypatch.setenv("PTX_SECRETS_DIR", str(folder))
     monkeypatch.chdir(tmp_path)
@@ -94,6 +102,44 @@ def test_the_secrets_that_are_made_are_the_ones_that_are_mounted_and_the_node_re
     again = subprocess.run(script, check=False, capture_output=True, timeout=30)
     assert again.returncode == 1
     assert (folder / "postgres_password").read_text() == password
+
+
+def test_a_folder_of_secrets_of_an_earlier_version_gets_those_of_monitoring_and_keeps_its_own(tmp_path: Path) -> None:
+    script = ["sh", str(DEPLOY / "new-secrets.sh"), str(tmp_path)]
+    subprocess.run(script, check=True, timeout=30)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(set(before.values())) == len(before), "no secret is used twice"
+    missing = ("ptx_database", "metrics_token", "grafana_admin_password", "dashboards_password")
+    for name in missing:
+        (tmp_path / name).unlink()
+    told = subprocess.run(script, check=True, capture_output=True, text=True, timeout=30).stdout
+    assert f"made in {tmp_path}: {' '.join(missing)}\n" == told
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert {name for name in before if before[name] != after[name]} == set(missing) - {"ptx_database"}
+
+
+def test_the_token_that_is_made_is_one_that_the_node_takes_for_prometheus(tmp_path: Path) -> None:
+    """The command of the compose file, on the secret of the script, twice; then `/metrics` would open, and nothing else."""
+    subprocess.run(["sh", str(DEPLOY / "new-secrets.sh"), str(tmp_path / "secrets")], check=True, timeout=30)
+    (tmp_path / "ptx.toml").write_text('[node]\nhome = "home"\n')
+    engine = open_database(load(tmp_path / "ptx.toml"))
+    schema.upgrade(engine)
+    services = yaml.safe_load((DEPLOY / "monitoring.yaml").read_text(encoding="utf-8"))["services"]
+    command = [word.replace("/run/secrets", str(tmp_path / "secrets")) for word in services["metrics-token"]["command"][1:]]
+    assert 0 == main([*command, "-c", str(tmp_path / "ptx.toml")])
+    assert 0 == main([*command, "-c", str(tmp_path / "ptx.toml")])
+    shown = f"Bearer {(tmp_path / 'secrets' / 'metrics_token').read_text()}"
+    opened = {one for one in Permission if api_tokens.holds(engine, shown, one)}
+    assert {Permission.METRICS} == opened
+    (tmp_path / "weak").write_text("ptx_guessme")
+    assert 2 == main([*command[:-1], str(tmp_path / "weak"), "-c", str(tmp_path / "ptx.toml")])
+    scrape = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text(encoding="utf-8"))["scrape_configs"][0]
+    sources = yaml.safe_load((DEPLOY / "grafana/provisioning/datasources/ptx.yaml").read_text(encoding="utf-8"))["datasources"]
+    assert scrape["authorization"]["credentials_file"] == "/run/secrets/metrics_token"
+    assert "metrics_token" in services["prometheus"]["secrets"]
+    assert sources[1]["secureJsonData"]["password"] == "$__file{/run/secrets/dashboards_password}"
+    assert services["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD__FILE"] == "/run/secrets/grafana_admin_password"
+    assert {"grafana_admin_password", "dashboards_password"} == set(services["grafana"]["secrets"])
 
 
 @pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")

@@ -40,7 +40,7 @@ def test_the_scrape_configuration_is_valid(tmp_path: Path) -> None:
     """With a token where the file says that one is."""
     token = tmp_path / "token"
     token.write_text("t", encoding="ascii")
-    config = (PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8").replace("/run/secrets/ptx_metrics_token", str(token))
+    config = (PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8").replace("/run/secrets/metrics_token", str(token))
     (tmp_path / "prometheus.yml").write_text(config, encoding="utf-8")
     shutil.copy(PROMETHEUS / "ptx.rules.yml", tmp_path)
     outcome = promtool("check", "config", "prometheus.yml", cwd=tmp_path)
