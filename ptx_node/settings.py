@@ -248,6 +248,16 @@ class ExportSettings(Group):
     secret: SecretStr | None = Field(default=None, description="key of the pseudonyms, at least 32 bytes from a random source")
     smallest_cell: int = Field(default=10, ge=1, description="patients that share what a row tells of them, at least")
     keep_weekdays: bool = Field(default=False, description="move dates by whole weeks")
+    keep_days: int = Field(default=90, ge=0, le=36_500, description="of a package built on the dashboard, after its last use; 0: for ever")
+
+
+class PromisedSettings(Group):
+    """What the site promised of its models: the watch over time asks whether errors are more frequent than that."""
+
+    sensitivity: float | None = Field(default=None, gt=0, lt=1)
+    positive_predictive_value: float | None = Field(default=None, gt=0, lt=1)
+    disagreement_rate: float | None = Field(default=None, gt=0, lt=1, description="answers that the truth contradicts, at most")
+    limit: float | None = Field(default=None, gt=0, description="of the watch, in natural logarithms of likelihood; empty: computed")
 
 
 class DriftSettings(Group):
@@ -493,6 +503,7 @@ class Settings(BaseSettings):
     tls: TlsSettings = TlsSettings()
     patients: PatientSettings = PatientSettings()
     export: ExportSettings = ExportSettings()
+    promised: PromisedSettings = PromisedSettings()
     drift: DriftSettings = DriftSettings()
     notifications: NotificationSettings = NotificationSettings()
     worker: WorkerSettings = WorkerSettings()

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from ptx_node.dashboard.desk import Desk
 from ptx_node.db.web_sessions import Lifetimes
+from ptx_node.domain.promise import NO_PROMISE, Promise
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,6 +92,7 @@ class NodeFacts:
     export_names: Pseudonyms | None = None
     """Those of an export without a name, whose figures the page Performance repeats to the last digit."""
     smallest_cell: int = 10
+    promise: Promise = NO_PROMISE
 
 
 @dataclass(frozen=True, slots=True)

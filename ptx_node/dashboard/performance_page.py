@@ -146,7 +146,7 @@ def _ask(request: Request, parts: Parts, asked: Asked) -> Answer:
     with begin_read(parts.engine) as session:
         signature = newest(session)
     period = Period(asked.since, asked.until, parts.node.zone)
-    wanted = figures.Asked(period, asked.truth, parts.node.export_names, parts.node.smallest_cell)
+    wanted = figures.Asked(period, asked.truth, parts.node.export_names, parts.node.smallest_cell, parts.node.promise)
     url = parts.engine.url.render_as_string(hide_password=False)
     return computing.ask((asked.since, asked.until, asked.truth), signature, figures.work, url, wanted)
 

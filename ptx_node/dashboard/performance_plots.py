@@ -10,7 +10,12 @@ from ptx_node.validation.wording import confidence, stated, whole, with_interval
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-WATCHED = {"wrong": "Wrong answers", "missed": "Missed, of those with a pneumothorax", "false_alarm": "False alarms, of those without"}
+WATCHED = {
+    "wrong": "Wrong answers",
+    "missed": "Missed, of those with a pneumothorax",
+    "false_alarm": "False alarms, of those without",
+    "false_call": "Wrong, of the positive answers",
+}
 
 
 def roc(model: Mapping[str, Any]) -> Plot | None:
@@ -56,9 +61,8 @@ def periods(model: Mapping[str, Any]) -> Plot | None:
 
 def watches(model: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], Plot | None]]:
     """A CUSUM each: its name, its figures, and its course, where there is a rate to watch."""
-    return [
-        (words, model["over_time"]["watches"][name], _course(words, model["over_time"]["watches"][name])) for name, words in WATCHED.items()
-    ]
+    watched = model["over_time"]["watches"]
+    return [(words, watched[name], _course(words, watched[name])) for name, words in WATCHED.items() if name in watched]
 
 
 def _course(name: str, watch: Mapping[str, Any]) -> Plot | None:

@@ -20,6 +20,7 @@ TOLD: Mapping[str, frozenset[str]] = {
     "fhir": frozenset({"enabled", "max_request_bytes"}),
     "worker": frozenset({"device", "batch_size", "decode_threads", "torch_threads", "lease_s", "retry_delay_s", "delivery_threads"}),
     "export": frozenset({"smallest_cell", "keep_weekdays"}),
+    "promised": frozenset({"sensitivity", "positive_predictive_value", "disagreement_rate", "limit"}),
 }
 TOLD_OF_SENDERS = frozenset({"charset", "processing_ids", "statuses", "fields"})
 TOLD_OF_DESTINATIONS = frozenset({"type", "kinds", "retry", "commitment", "verify"})

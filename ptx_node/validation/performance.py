@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ptx_node.db.session import begin_snapshot, open_engine
+from ptx_node.domain.promise import NO_PROMISE, Promise
 from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.validation.case_export import CASES_CSV, OVER_TIME_CSV, write_case_table
 from ptx_node.validation.case_rows import Pseudonymous
@@ -33,12 +34,14 @@ class Asked:
     Attributes:
         pseudonyms: as the export makes them, since patients are drawn in their order; None: a site that has no secret.
         smallest_cell: patients of a shown subgroup, at least.
+        promise: what the site stated that its models do.
     """
 
     period: Period
     truth: TruthKind
     pseudonyms: Pseudonyms | None
     smallest_cell: int
+    promise: Promise = NO_PROMISE
 
 
 def work(url: str, asked: Asked, folder: str) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def performance(session: Session, asked: Asked, folder: Path) -> dict[str, Any]:
     """The figures as `metrics.json` has them, the flow of the cases, and how many rows are of simulated patients."""
     naming = Pseudonymous(asked.pseudonyms or Pseudonyms(NOBODYS_KEY))
     table = write_case_table(session, folder, asked.period, naming, truth=asked.truth, smallest_cell=asked.smallest_cell)
-    analysis = Analysis(smallest_cell=asked.smallest_cell, simulated=0 < table.rows == table.simulated)
+    analysis = Analysis(smallest_cell=asked.smallest_cell, promise=asked.promise, simulated=0 < table.rows == table.simulated)
     cases, over_time = read_cases(folder / CASES_CSV, USED), read_table(folder / OVER_TIME_CSV, OVER_TIME)
     return {
         "figures": compute(cases, over_time, analysis),

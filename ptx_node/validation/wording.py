@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 UNKNOWN = "not estimable"
+WATCHED = {
+    "wrong": "wrong answers",
+    "missed": "missed, of those with",
+    "false_alarm": "false alarms, of those without",
+    "false_call": "wrong, of the positive answers",
+}
+"""What is watched over time, the last one where it was promised."""
 HARD = "\N{NO-BREAK SPACE}"
 """Between words that belong on one line."""
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}

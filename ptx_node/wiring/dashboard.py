@@ -16,6 +16,7 @@ from ptx_node.dashboard.parts import NodeFacts, Oidc, Parts, Proxy, Terms
 from ptx_node.db import heartbeats, schema
 from ptx_node.db.web_sessions import Lifetimes
 from ptx_node.domain.access import Role
+from ptx_node.domain.promise import Promise
 from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.errors import ConfigurationError
 from ptx_node.inbound.http_door import server
@@ -112,6 +113,7 @@ def make_parts(settings: Settings, engine: Engine) -> Parts:
         deadlines_s={one.name: one.retry.deadline_s for one in settings.destinations},
         export_names=Pseudonyms(secret.get_secret_value().encode(), keep_weekdays=settings.export.keep_weekdays) if secret else None,
         smallest_cell=settings.export.smallest_cell,
+        promise=Promise(**settings.promised.model_dump()),
     )
     return Parts(engine, node, terms(settings), make_desk(settings))
 

@@ -14,6 +14,7 @@ from ptx_node.db.cases import Period
 from ptx_node.db.session import begin_snapshot, begin_write
 from ptx_node.domain.audit import START
 from ptx_node.domain.audit_events import export as export_event
+from ptx_node.domain.promise import Promise
 from ptx_node.errors import PermanentError
 from ptx_node.model.metadata import WEIGHTS
 from ptx_node.validation import audit_segment, figures, model_cards, package, package_scan, report
@@ -203,7 +204,8 @@ class _Making:
         return about, moment.astimezone(self.period.zone).date() if moment else self.request.until
 
     def _figures(self, table: CaseTable, *, simulated: bool) -> dict[str, Any]:
-        analysis = Analysis(smallest_cell=1 if self.request.identified else self.settings.export.smallest_cell, simulated=simulated)
+        smallest = 1 if self.request.identified else self.settings.export.smallest_cell
+        analysis = Analysis(smallest_cell=smallest, promise=Promise(**self.settings.promised.model_dump()), simulated=simulated)
         metrics = compute(read_cases(self.data / CASES_CSV, USED), read_table(self.data / OVER_TIME_CSV, OVER_TIME), analysis)
         (self.data / "metrics.json").write_bytes(canonical(metrics))
         package.write_json(self.data / "flow.json", table.flow.to_json())

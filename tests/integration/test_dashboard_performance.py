@@ -6,7 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from ptx_node.dashboard.computing import Computing
 from ptx_node.db import schema
 from ptx_node.db.session import begin_snapshot, open_engine
 from ptx_node.domain.access import Role
+from ptx_node.domain.promise import Promise
 from ptx_node.domain.pseudonym import Pseudonyms
 from ptx_node.domain.reading import TruthKind
 from ptx_node.pipeline.reconcile import reconcile
-from ptx_node.settings import DatabaseSettings, ExportSettings, NodeSettings, Settings
+from ptx_node.settings import DatabaseSettings, ExportSettings, NodeSettings, PromisedSettings, Settings
 from ptx_node.validation.package import Request
 from ptx_node.validation.performance import Asked, performance
 from ptx_node.wiring.export import run_export
@@ -32,6 +33,7 @@ from tests.dashboard import Dashboard, serving
 from tests.dashboard_rows import EVIL
 from tests.long_work import killed, left_in, slow, wrong
 
+PROMISE = Promise(sensitivity=0.95, disagreement_rate=0.02)
 ADDRESS = f"since={PERIOD.since}&until={PERIOD.until}"
 
 
@@ -65,7 +67,9 @@ def hospital(engine: Engine, tmp_path: Path) -> Hospital:
 def dashboard(engine: Engine, tmp_path: Path) -> Iterator[Dashboard]:
     with serving(engine, tmp_path) as running:
         parts = running.parts
-        running.shell.inside.state.parts = replace(parts, node=replace(parts.node, export_names=Pseudonyms(SECRET), smallest_cell=3))
+        running.shell.inside.state.parts = replace(
+            parts, node=replace(parts.node, export_names=Pseudonyms(SECRET), smallest_cell=3, promise=PROMISE)
+        )
         yield running
 
 
@@ -92,7 +96,7 @@ def test_the_figures_of_the_page_are_those_of_an_export_of_the_period(hospital: 
     assert told["problem"] == ""
     if hospital.engine.dialect.name == "postgresql":  # a whole export of the same rows would only take its time again
         with begin_snapshot(hospital.engine) as session:
-            asked = Asked(PERIOD, TruthKind.REPORT, Pseudonyms(SECRET), 3)
+            asked = Asked(PERIOD, TruthKind.REPORT, Pseudonyms(SECRET), 3, PROMISE)
             (tmp_path / "table").mkdir()
             assert performance(session, asked, tmp_path / "table")["figures"] == told["figures"]
         return
@@ -100,6 +104,7 @@ def test_the_figures_of_the_page_are_those_of_an_export_of_the_period(hospital: 
         node=NodeSettings(home=tmp_path / "home", site="SIMULATED", time_zone=PERIOD.zone.key),
         database=DatabaseSettings(url=hospital.engine.url.render_as_string(hide_password=False)),
         export=ExportSettings(secret=SECRET.decode(), smallest_cell=3),
+        promised=PromisedSettings(**asdict(PROMISE)),
     )
     package = tmp_path / "package"
     run_export(settings, Request(PERIOD.since, PERIOD.until, "", PERIOD.zone.key, TruthKind.REPORT), package, actor="test")
@@ -117,6 +122,7 @@ def test_the_figures_of_the_page_are_those_of_an_export_of_the_period(hospital: 
         assert "<script>alert" not in shown
         assert "&lt;script&gt;alert" in shown
         assert "hx-trigger" not in shown
+        assert ("Promised: at most 5.0 %" in shown, "Promised: at most 2.0 %" in shown) == (True, True)
     assert len(written["models"]) == 2
     assert written["models"]["m1"]["counts"]["counted"]["value"] == 24
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from sklearn.metrics import brier_score_loss, roc_auc_score
 from statsmodels.stats.proportion import proportion_confint
 
+from ptx_node.domain.promise import Promise
 from ptx_node.errors import UsageError
 from ptx_node.validation.exclusions import Exclusion
 from ptx_node.validation.metrics import Analysis, at, canonical, compute
@@ -275,6 +277,38 @@ def test_a_watch_alarms_where_misses_begin():
     )
 
 
+def test_a_promise_that_was_never_kept_alarms_and_one_that_is_kept_does_not():
+    """Of all positives 30 % are missed from the first case on: nothing changes within them, so that only a promise can tell."""
+    cases = made_up(600, without_ct=0.0, uncertain=0.0)
+    ordered = in_order(cases)
+    ill = np.flatnonzero(ordered["truth"] == 1)
+    ordered["called"] = ordered["truth"].copy()
+    ordered["called"][ill[np.arange(ill.size) % 10 < 3]] = 0.0
+
+    def watches(promise: Promise) -> dict[str, Any]:
+        return compute(cases, ordered, replace(ANALYSIS, promise=promise))["models"]["m1"]["over_time"]["watches"]
+
+    unsaid, kept, broken = (watches(Promise(sensitivity=one)) for one in (None, 0.65, 0.9))
+    assert ([], False, "false_call" in unsaid) == (unsaid["missed"]["alarms"], unsaid["missed"]["promised"], False)
+    assert [] == kept["missed"]["alarms"]
+    assert broken["missed"]["alarms"]
+    assert (True, pytest.approx(0.1), pytest.approx(2 / 11)) == tuple(broken["missed"][one] for one in ("promised", "expected", "changed"))
+    assert unsaid["wrong"] == broken["wrong"], "only what was promised is held against the promise"
+    early, late = (watches(Promise(sensitivity=0.9, limit=one))["missed"] for one in (0.5, 50.0))
+    assert (0.5, 50.0, []) == (early["limit"], late["limit"], late["alarms"])
+    assert len(early["alarms"]) > len(broken["missed"]["alarms"])
+    every = watches(Promise(positive_predictive_value=0.9, disagreement_rate=0.01))
+    assert (0, []) == (every["false_call"]["events"], every["false_call"]["alarms"]), "no false call is a rate that can be held against one"
+    assert every["false_call"]["course"]
+    assert (0.01, True) == (every["wrong"]["expected"], bool(every["wrong"]["alarms"]))
+
+
+@pytest.mark.parametrize("wrong", [{"sensitivity": 1.0}, {"positive_predictive_value": 0.0}, {"disagreement_rate": -0.1}, {"limit": 0.0}])
+def test_promises_that_mean_nothing_are_refused(wrong):
+    with pytest.raises(UsageError):
+        Promise(**wrong)
+
+
 def test_periods_of_few_cases_are_withheld(cases):
     ordered = in_order(cases)
     ordered["period"][:3] = "2024-12"
@@ -285,6 +319,7 @@ def test_periods_of_few_cases_are_withheld(cases):
 
 def test_the_settings_come_back_from_the_file():
     analysis = Analysis(seed=7, resamples=11, thresholds=(0.25, 0.5), prevalence=0.02, balanced=True, simulated=True)
+    analysis = replace(analysis, promise=Promise(0.9, 0.6, 0.1, 4.0))
     assert analysis == Analysis.from_json(json.loads(json.dumps(analysis.to_json())))
     with pytest.raises(UsageError, match="other settings"):
         Analysis.from_json({"seed": 1})

@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from ptx_node.validation.figures.discrimination import foot
 from ptx_node.validation.figures.picture import BLUE, GREY, ORANGE, Picture, canvas, finished
-from ptx_node.validation.wording import whole
+from ptx_node.validation.wording import WATCHED, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-NAMES = {"wrong": "wrong answers", "missed": "missed, of those with", "false_alarm": "false alarms, of those without"}
-
 
 def watch(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Picture]:
     """One strip a watch, with its limit and its alarms."""
-    watches = {words: model["over_time"]["watches"][name] for name, words in NAMES.items() if model["over_time"]["watches"][name]["course"]}
+    known = model["over_time"]["watches"]
+    watches = {words: known[name] for name, words in WATCHED.items() if name in known and known[name]["course"]}
     if not watches:
         return []
     figure = canvas(6.4, 0.8 + 1.3 * len(watches))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from ptx_node.domain.promise import NO_PROMISE, Promise
 from ptx_node.errors import UsageError
 from ptx_node.validation.statistics import CONFIDENCE, Chance
 from ptx_node.validation.statistics.estimate import normal_quantile
@@ -31,6 +32,7 @@ class Analysis:
             mean nothing.
         changed_odds: the watch over time looks for errors whose odds have grown so many times.
         false_alarms: of that watch within these cases, on average, where nothing changed.
+        promise: rates that the site stated, which the watch expects instead of those of these cases.
         simulated: every case is a simulated patient's.
 
     Raises:
@@ -48,6 +50,7 @@ class Analysis:
     balanced: bool = False
     changed_odds: float = 2.0
     false_alarms: float = 0.1
+    promise: Promise = NO_PROMISE
     simulated: bool = False
 
     def __post_init__(self) -> None:
@@ -88,6 +91,6 @@ class Analysis:
             raise UsageError(f"the analysis in metrics.json has other settings than this version knows: {', '.join(wrong)}")
         try:
             values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in content.items()}
-            return cls(**values)
+            return cls(**values | {"promise": Promise(**values["promise"])})
         except TypeError as error:
             raise UsageError(f"the analysis in metrics.json holds a value of the wrong kind: {error}") from error

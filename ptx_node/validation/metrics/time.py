@@ -1,4 +1,4 @@
-"""Whether errors became more frequent: the order of the cases is true, their dates are not told."""
+"""Whether errors became more frequent, or than was promised: the order of the cases is true, their dates are not told."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ RETROSPECTIVE = (
     "the expected rate is that of all these cases: the watch finds drift within them, not a rate that was too high from the start"
 )
 
+PROMISED = "the expected rate is what the site promised: the watch finds a rate above it, from the first case on"
+
 
 def over_time(columns: Mapping[str, NDArray[Any]], name: str, analysis: Analysis) -> Tree:
-    """Watches over wrong answers, misses and false alarms, and the rates of each period.
+    """Watches over wrong answers, misses and false alarms, where it was promised over false calls, and the rates of each period.
 
     Args:
         columns: of `over_time.csv`.
@@ -36,33 +38,39 @@ def over_time(columns: Mapping[str, NDArray[Any]], name: str, analysis: Analysis
     order = np.argsort(columns["position"], kind="stable")
     chosen = order[(columns["model"] == name)[order]]
     truth_N, called_N = (columns[one][chosen] == 1 for one in ("truth", "called"))
+    promise = analysis.promise
     watched = {
-        "wrong": (truth_N != called_N, np.ones_like(truth_N)),
-        "missed": (~called_N, truth_N),
-        "false_alarm": (called_N, ~truth_N),
+        "wrong": (truth_N != called_N, np.ones_like(truth_N), promise.disagreement_rate),
+        "missed": (~called_N, truth_N, promise.missed),
+        "false_alarm": (called_N, ~truth_N, None),
     }
+    if promise.false_calls is not None:
+        watched["false_call"] = (~truth_N, called_N, promise.false_calls)
     return {
         "cases": count(int(truth_N.size), int(truth_N.size)),
         "table": table_of(truth_N, called_N),
-        "watches": {key: _watch(event_N, among_N, analysis) for key, (event_N, among_N) in watched.items()},
+        "watches": {key: _watch(*one, analysis) for key, one in watched.items()},
         "periods": _periods(columns["period"][chosen], truth_N, called_N, analysis),
     }
 
 
-def _watch(event_N: NDArray[np.bool_], among_N: NDArray[np.bool_], analysis: Analysis) -> Tree:
-    """A watch for larger odds of an event among some of the cases, in their order."""
+def _watch(event_N: NDArray[np.bool_], among_N: NDArray[np.bool_], promised: float | None, analysis: Analysis) -> Tree:
+    """A watch for larger odds of an event among some of the cases, in their order, than was promised, or than theirs."""
     positions = np.flatnonzero(among_N)
     events_N = event_N[among_N]
     rate = wilson(int(events_N.sum()), int(events_N.size), analysis.confidence)
     known: Tree = {"n": int(events_N.size), "method": METHOD, "rate": estimate(rate), "events": int(events_N.sum())}
-    if not 0 < rate.value < 1:
+    expected = rate.value if promised is None else promised
+    if not events_N.size or not 0 < expected < 1:
         return known | {"note": NO_EVENTS, "course": [], "alarms": []}
-    odds = analysis.changed_odds * rate.value / (1 - rate.value)
+    odds = analysis.changed_odds * expected / (1 - expected)
     changed = odds / (1 + odds)
-    watch = Watch(rate.value, changed, _limit(rate.value, changed, events_N.size / analysis.false_alarms))
+    stated = None if promised is None else analysis.promise.limit
+    watch = Watch(expected, changed, stated or _limit(expected, changed, events_N.size / analysis.false_alarms))
     course = cusum(events_N, watch)
     return known | {
-        "note": RETROSPECTIVE,
+        "note": RETROSPECTIVE if promised is None else PROMISED,
+        "promised": promised is not None,
         "expected": watch.expected,
         "changed": watch.changed,
         "limit": watch.limit,

@@ -56,9 +56,10 @@ Subgroups are shown whole or not at all: none whose cases, positives or negative
 which such a group could be computed by subtraction. By size and by side, positives of that kind stand against all cases without a
 pneumothorax.
 
-Over time: a Bernoulli log-likelihood CUSUM. The order of the cases is the true one; their days are not told. The expected rate is that of
-all these cases, so it finds change within them; its limit is such that, where nothing changed, one such set in ten has a false alarm. For
-the rates of periods a case stands for a patient.
+Over time: a Bernoulli log-likelihood CUSUM. The order of the cases is the true one; their days are not told. The expected rate is what
+the site promised, where it promised one, with its own limit if it stated one; else that of all these cases, so that it finds change within
+them. Its limit is such that, where the rate is as expected, one such set in ten has a false alarm. For the rates of periods a case stands
+for a patient.
 """)
 SOURCES = _points("""
 AUC: Hanley and McNeil 1982; DeLong, DeLong and Clarke-Pearson 1988; Sun and Xu 2014. Clustered data: Field and Welsh 2007; Efron 1979.

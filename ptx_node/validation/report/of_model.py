@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ptx_node.validation.report.blocks import Block, Heading, Shown, Table, Words, figures
-from ptx_node.validation.wording import interval, number, shown, whole, with_interval
+from ptx_node.validation.wording import WATCHED, interval, number, shown, whole, with_interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,7 +193,7 @@ def _verification(key: str, model: Mapping[str, Any]) -> list[Block]:
 
 def _over_time(key: str, model: Mapping[str, Any]) -> list[Block]:
     part = model["over_time"]
-    names = {"wrong": "wrong answers", "missed": "missed, of those with", "false_alarm": "false alarms, of those without"}
+    names = {name: words for name, words in WATCHED.items() if name in part["watches"]}
     rows = [(words, part["watches"][name]["rate"]) for name, words in names.items()]
     blocks: list[Block] = [figures(f"Errors of {key}", rows)]
     notes = dict.fromkeys(part["watches"][name]["note"] for name in names)
