@@ -74,6 +74,7 @@ class ExportShown:
     error: str
     verified_at: datetime | None
     problems: list[str] | None
+    removed_at: datetime | None
     there: bool
 
 
@@ -167,6 +168,8 @@ def _zip(parts: Parts, who: Who, number: int) -> Response:
     with begin_read(parts.engine) as session:
         row = session.get(ExportRow, number)
     folder = parts.desk.exports / str(number) if parts.desk.exports else None
+    if row is not None and row.removed_at is not None:
+        raise HTTPException(410, f"package {number} was removed on {row.removed_at:%Y-%m-%d}, as packages of that age are: build it again")
     if row is None or row.package_sha256 is None or folder is None or not folder.is_dir():
         raise HTTPException(404, f"there is no package {number} to fetch")
     if row.request["identified"] and not who.may(Permission.PATIENTS):
@@ -196,10 +199,17 @@ def _rows(parts: Parts) -> list[ExportShown]:
             row.error or "",
             row.verified_at,
             row.problems,
-            parts.desk.exports is not None and row.package_sha256 is not None and (parts.desk.exports / str(row.id)).is_dir(),
+            row.removed_at,
+            _is_there(parts, row),
         )
         for row in found
     ]
+
+
+def _is_there(parts: Parts, row: ExportRow) -> bool:
+    if parts.desk.exports is None or row.package_sha256 is None or row.removed_at is not None:
+        return False
+    return (parts.desk.exports / str(row.id)).is_dir()
 
 
 def _page(request: Request, parts: Parts, who: Who, status: int = 200, *, problem: str = "") -> Response:

@@ -16,7 +16,8 @@ class ExportRow(Table):
 
     `task` is what is done with it now or next: `build` or `verify`; `state` is `queued`, `running`, `done` or `failed`; `step` is for
     people. A row that runs has a lease; when that ends, its process is gone and another one begins anew. `problems` is what the last
-    verification found: empty when every byte was right, null when there was none.
+    verification found: empty when every byte was right, null when there was none. `removed_at`: the site keeps packages for some time; what
+    they were stays.
     """
 
     __tablename__ = "exports"
@@ -36,6 +37,7 @@ class ExportRow(Table):
     error: Mapped[str | None] = mapped_column(Text)
     verified_at: Mapped[datetime | None]
     problems: Mapped[list[Any] | None]
+    removed_at: Mapped[datetime | None]
 
 
 _RUNS = text("state = 'running'")

@@ -14,7 +14,7 @@ from ptx_node.domain.audit_events import decision
 from ptx_node.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -43,6 +43,8 @@ def ask_verification(session: Session, number: int) -> None:
     row = session.get(ExportRow, number, with_for_update=True)
     if row is None or row.package_sha256 is None:
         raise UsageError(f"there is no finished export {number} to verify")
+    if row.removed_at is not None:
+        raise UsageError(f"export {number} was removed on {row.removed_at:%Y-%m-%d}: there is nothing to verify")
     if row.state in (DONE, FAILED):
         row.task, row.state, row.step, row.error = VERIFY, QUEUED, "for its turn", None
 
@@ -104,6 +106,20 @@ def _end(session: Session, number: int, state: str, now: datetime) -> ExportRow:
     row = session.get_one(ExportRow, number, with_for_update=True)
     row.state, row.finished_at, row.lease_expires_at, row.step = state, now, None, ""
     return row
+
+
+def give_up_old(session: Session, *, before: datetime, now: datetime) -> None:
+    """Say of packages that nobody built or verified since that they are removed; then their files may go."""
+    old = (ExportRow.package_sha256.is_not(None), ExportRow.removed_at.is_(None), ExportRow.finished_at < before)
+    ended = ExportRow.state.in_((DONE, FAILED))
+    for row in session.scalars(select(ExportRow).where(*old, ended).order_by(ExportRow.id).with_for_update()).all():
+        row.removed_at = now
+        audit.note(session, decision("node", "remove export", export=row.id, package_sha256=row.package_sha256))
+
+
+def removed_among(session: Session, numbers: Collection[int]) -> Sequence[int]:
+    """Those of these whose rows say that they are removed."""
+    return session.scalars(select(ExportRow.id).where(ExportRow.id.in_(numbers), ExportRow.removed_at.is_not(None))).all()
 
 
 def listed(session: Session, limit: int) -> Sequence[ExportRow]:

@@ -12,7 +12,7 @@ from ptx_node.dashboard.desk import Desk, DestinationFacts, RuleBook
 from ptx_node.errors import PtxError
 from ptx_node.outbound import certificates
 from ptx_node.settings import DicomwebDestination, DimseDestination
-from ptx_node.wiring.export_worker import exports_folder
+from ptx_node.wiring.export_folder import exports_folder
 from ptx_node.wiring.models import describe_models, known_models, site_of_rules
 from ptx_node.wiring.node import load_rules, make_destination, make_tls, open_store, tls_paths
 

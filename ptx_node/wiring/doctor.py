@@ -12,6 +12,7 @@ from ptx_node.db.session import now
 from ptx_node.domain.retrieval import StudyQuery
 from ptx_node.domain.rule_check import Severity
 from ptx_node.errors import PtxError
+from ptx_node.wiring import export_folder
 from ptx_node.wiring.door_certificates import certificate_shown, doors_with_tls
 from ptx_node.wiring.models import describe_models, problems_of_rules
 from ptx_node.wiring.monitoring import ask_broker
@@ -64,6 +65,9 @@ def _home(settings: Settings) -> Iterator[Check]:
         return f"{home}, {free >> 30} GiB free"
 
     yield _tried("home", look)
+    count, held = export_folder.size_bytes(settings)
+    if count or held:
+        yield Check("exports", OK, f"packages: {count}, {held >> 20} MiB in {export_folder.exports_folder(settings)}")
 
 
 def _database(settings: Settings) -> Iterator[Check]:

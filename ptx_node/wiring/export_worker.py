@@ -19,6 +19,7 @@ from ptx_node.pipeline.leases import renewing
 from ptx_node.settings import load
 from ptx_node.validation import audit_segment, bag, partial_folder
 from ptx_node.validation.package import Request
+from ptx_node.wiring.export_folder import exports_folder
 from ptx_node.wiring.node import open_database
 from ptx_node.worker.schedule import run
 
@@ -32,15 +33,9 @@ if TYPE_CHECKING:
 
 log = get(__name__)
 
-FOLDER = "exports"
 LOOKS_EVERY_S = 2.0
 MOST_PROBLEMS = 20
 TOLD = ("cases", "patients", "counted", "images", "simulated")
-
-
-def exports_folder(settings: Settings) -> Path:
-    """Where packages lie that were asked for on the dashboard: each in a folder of its number."""
-    return settings.home / FOLDER
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from ptx_node.pipeline import enqueue
 from ptx_node.pipeline.commitment import report_commitments
 from ptx_node.pipeline.reconcile import reconcile
 from ptx_node.pipeline.sweep import OLD_S, sweep_store
-from ptx_node.wiring import notices, truths, watch
+from ptx_node.wiring import export_folder, notices, truths, watch
 from ptx_node.wiring.dashboard_address import announcement
 from ptx_node.wiring.door_certificates import refused_certificates
 from ptx_node.wiring.doors import open_doors
@@ -86,7 +86,8 @@ def schedule(settings: Settings, stop: threading.Event) -> None:
     def tidy() -> None:
         sweep_store(engine, store, old_s=old_s)
         with begin_write(engine) as session:
-            housekeeping.forget(session, now=now())
+            housekeeping.forget(session, now=now(), exports_kept=export_folder.kept(settings))
+        export_folder.remove_given_up(settings, engine)
 
     # Beside the sweeper and not in it: neither a silent peer nor a large store may hold up the others' work.
     beside = (

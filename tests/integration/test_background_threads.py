@@ -18,7 +18,8 @@ from ptx_node.inbound.storage_scp import listen
 from ptx_node.pipeline.leases import renewing
 from ptx_node.settings import Settings, load
 from ptx_node.simulator.processes import wait_until
-from ptx_node.wiring.export_worker import exports_folder, working
+from ptx_node.wiring.export_folder import exports_folder
+from ptx_node.wiring.export_worker import working
 from tests.hl7_sender import code, conversation
 
 REQUEST = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing
+import shutil
 import zipfile
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -14,16 +15,19 @@ import pytest
 from sqlalchemy import Engine
 
 from ptx_node.dashboard.desk import Desk
-from ptx_node.db import exports, schema
+from ptx_node.db import exports, housekeeping, schema
 from ptx_node.db.export_tables import ExportRow
 from ptx_node.db.session import begin_read, begin_write, now, open_engine
 from ptx_node.domain.access import Role
 from ptx_node.errors import UsageError
 from ptx_node.pipeline.reconcile import reconcile
-from ptx_node.settings import load
+from ptx_node.settings import Settings, load
 from ptx_node.simulator.processes import wait_until
 from ptx_node.validation import bag
-from ptx_node.wiring.export_worker import exports_folder, request_of, working
+from ptx_node.wiring import export_folder
+from ptx_node.wiring.doctor import examine
+from ptx_node.wiring.export_folder import exports_folder
+from ptx_node.wiring.export_worker import request_of, working
 from tests.case_database import DAY, Hospital
 from tests.dashboard import Dashboard, serving
 
@@ -135,6 +139,46 @@ def test_what_may_not_be_asked_for(dashboard: Dashboard) -> None:
         assert ["ptx-export-1/bagit.txt"] == zipfile.ZipFile(io.BytesIO(packed.content)).namelist()
         assert client.get("/exports/..%2f1/package.zip").status_code in (404, 422)
         assert client.post("/exports/99/verify").status_code == 400
+
+
+def test_an_old_package_is_removed_and_its_row_says_so(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Not one that was verified since, nor one that is being verified; what a kill left is taken at the next look; the trail tells it."""
+    settings = Settings(node={"home": tmp_path}, export={"keep_days": 30})
+    built, later = now() - timedelta(days=31), now() - timedelta(days=2)
+    with begin_write(dashboard.engine) as session:
+        numbers = [exports.ask(session, REQUEST, by="user anna", now=built) for _ in range(4)]
+    for number in numbers:
+        with begin_write(dashboard.engine) as session:
+            exports.claim(session, built)
+            exports.built(session, number, f"{number}" * 64, {"cases": 3, "patients": 2, "images": 0}, built)
+        (tmp_path / "exports" / str(number) / "data").mkdir(parents=True)
+        (tmp_path / "exports" / str(number) / "data" / "cases.csv").write_text("x" * 1000)
+    (tmp_path / "exports" / "notes").mkdir()
+    with begin_write(dashboard.engine) as session:
+        exports.verified(session, numbers[2], [], later)
+        exports.ask_verification(session, numbers[3])
+    assert (4, 4000) == export_folder.size_bytes(settings)
+    assert any(one.name == "exports" and one.detail.startswith("packages: 4") for one in examine(settings))
+    with begin_write(dashboard.engine) as session:
+        housekeeping.forget(session, now=now(), exports_kept=export_folder.kept(settings))
+    shutil.rmtree(tmp_path / "exports" / "1")
+    export_folder.remove_given_up(settings, dashboard.engine)
+    assert ["3", "4", "notes"] == sorted(path.name for path in (tmp_path / "exports").iterdir())
+    with dashboard.person("anna", Role.ADMINISTRATOR) as client:
+        told = {one["number"]: one for one in client.get("/api/v1/exports").json()}
+        assert [True, True, False, False] == [told[number]["removed_at"] is not None for number in numbers]
+        assert {"cases": 3, "patients": 2, "images": 0} == told[numbers[0]]["counts"], "what it was stays"
+        assert 2 == client.get("/exports").text.count("removed")
+        gone = client.get("/exports/2/package.zip")
+        assert (410, True) == (gone.status_code, "was removed on" in gone.text)
+        assert client.post("/exports/2/verify").status_code == 400
+    removed = [json.loads(body) for body in dashboard.trail("decision") if "remove export" in body]
+    assert [("node", 1, "1" * 64), ("node", 2, "2" * 64)] == [
+        (one["actor"], one["detail"]["export"], one["detail"]["package_sha256"]) for one in removed
+    ]
+    with begin_write(dashboard.engine) as session:
+        housekeeping.forget(session, now=now() + timedelta(days=4000), exports_kept=export_folder.kept(Settings(export={"keep_days": 0})))
+    assert {"3", "4"} < {path.name for path in (tmp_path / "exports").iterdir()}
 
 
 def test_one_at_a_time_and_none_is_forgotten(engine: Engine) -> None:
