@@ -7,6 +7,7 @@ Precedence: environment (`PTX_DATABASE__URL=…`), then `ptx.toml`, then the def
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -433,7 +434,8 @@ class WebhookReceiver(ReceiverBase):
     @model_validator(mode="after")
     def _safe_address(self) -> Self:
         url = urlsplit(self.url.get_secret_value())
-        if url.scheme not in {"http", "https"} or not url.hostname or url.username or url.password:
+        whole = url.scheme in {"http", "https"} and url.port != 0 and url.hostname and not re.search(r"[^!-~]", url.hostname)
+        if not whole or url.username or url.password:
             raise ValueError(f"notifications.receivers {self.name}: url is https://host/path, without a user name or password in it")
         if url.scheme == "http" and not self.plain_http:
             raise ValueError(

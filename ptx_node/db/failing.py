@@ -49,5 +49,5 @@ def studies_of(session: Session, states: Sequence[JobState], cause: str | None =
         query = query.where(Job.cause == cause)
     uids = list(dict.fromkeys(session.scalars(query.order_by(Job.id.desc()).limit(MOST_STUDIES))))
     named = select(Instance.study_instance_uid, func.max(Instance.accession_number)).where(Instance.study_instance_uid.in_(uids))
-    accessions = dict(session.execute(named.group_by(Instance.study_instance_uid)).tuples().all())
+    accessions = {row[0]: row[1] for row in session.execute(named.group_by(Instance.study_instance_uid))}
     return tuple(NamedStudy(uid, accessions.get(uid) or "") for uid in uids)

@@ -84,7 +84,7 @@ class Mail:
     @contextmanager
     def _connected(self) -> Iterator[smtplib.SMTP]:
         one, name = self._server, socket.gethostname()
-        context = (one.tls or TlsClient()).context()
+        context = None if one.security == "none" else (one.tls or TlsClient()).context()
         if one.security == "tls":
             smtp: smtplib.SMTP = smtplib.SMTP_SSL(one.host, one.port, local_hostname=name, timeout=one.timeout_s, context=context)
         else:

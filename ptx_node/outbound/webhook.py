@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from ptx_node.errors import DestinationRefusedError, DestinationUnavailableError
+from ptx_node.errors import ConfigurationError, DestinationRefusedError, DestinationUnavailableError
+from ptx_node.outbound.association import TlsClient
 
 if TYPE_CHECKING:
+    import ssl
+
     from ptx_node.domain.notice import Notice
-    from ptx_node.outbound.association import TlsClient
     from ptx_node.outbound.notice_text import NoticeText
 
 NOT_THIS_ONE = (400, 409, 413, 415, 422)
@@ -41,14 +43,22 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 
 
 class Webhook:
-    """A receiver of notices by HTTP. Safe for several threads; a connection is opened for each notice, since they are few."""
+    """A receiver of notices by HTTP. Safe for several threads; a connection is opened for each notice, since they are few.
+
+    Raises:
+        ConfigurationError: the address is none.
+    """
 
     recipients = ("",)
 
     def __init__(self, name: str, address: WebhookAddress, text: NoticeText) -> None:
         self.name = name
         self._address, self._text = address, text
-        self._host = httpx.URL(address.url).host
+        try:
+            self._url = httpx.URL(address.url)
+        except httpx.InvalidURL:
+            raise ConfigurationError(f"the address of the webhook {name} is none that can be called") from None
+        self._context: ssl.SSLContext | bool | None = None
 
     def tell(self, notice: Notice, recipient: str) -> None:  # noqa: ARG002 - a webhook has one
         """Send one notice; returns when the receiver has answered 2xx.
@@ -68,22 +78,24 @@ class Webhook:
 
     def _post(self, body: bytes, headers: dict[str, str]) -> int:
         """The status; nobody reads what else the receiver says, however long it is."""
-        tls, timeout_s = self._address.tls, self._address.timeout_s
+        one = self._address
+        if self._context is None:  # read once: the system's authorities are many
+            self._context = False if self._url.scheme == "http" else (one.tls or TlsClient()).context()
         try:
             with (
-                httpx.Client(verify=tls.context() if tls else True, timeout=timeout_s, follow_redirects=False, trust_env=False) as client,
-                client.stream("POST", self._address.url, content=body, headers=headers) as response,
+                httpx.Client(verify=self._context, timeout=one.timeout_s, follow_redirects=False, trust_env=False) as client,
+                client.stream("POST", self._url, content=body, headers=headers) as response,
             ):
                 return response.status_code
-        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        except (httpx.HTTPError, OSError) as error:
             reason = type(error).__name__
             # from None: the library's error holds the request, and with it the address and the signature
-            raise DestinationUnavailableError(f"the webhook {self.name} at {self._host} does not answer ({reason})") from None
+            raise DestinationUnavailableError(f"the webhook {self.name} at {self._url.host} does not answer ({reason})") from None
 
     def _judge(self, status: int) -> None:
         if httpx.codes.is_success(status):
             return
-        said = f"the webhook {self.name} at {self._host} answered HTTP {status}"
+        said = f"the webhook {self.name} at {self._url.host} answered HTTP {status}"
         if status in NOT_THIS_ONE:
             raise DestinationRefusedError(f"{said}: it does not take this notice. See notifications.templates for the form of its body")
         if httpx.codes.is_redirect(status):

@@ -20,7 +20,7 @@ from ptx_node.domain.notice import Condition, NoticeKind, plain_name
 from ptx_node.log import get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Engine
@@ -65,16 +65,16 @@ class Found:
     after: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
 
-def look(engine: Engine, bounds: Bounds, wanted: Sequence[Wanted], pace: Pace) -> int:
+def look(engine: Engine, bounds: Bounds, wanted: Sequence[Wanted], pace: Pace, *, clock: Callable[[], datetime] = now) -> int:
     """Hold the rows against the bounds, and write down the notices that follow; how many. May be asked any time, by any number.
 
     Raises:
         DatabaseUnavailableError: a retry may help; nothing was written.
     """
     with begin_read(engine) as session:
-        found = find(session, bounds, now=now())
+        found = find(session, bounds, now=clock())
     with begin_write(engine) as session:
-        moment = now()
+        moment = clock()
         written = notices.settle(session, found.conditions, found.after, wanted, pace, now=moment)
         late = notices.give_up(session, moment)
     for receiver, count in late:

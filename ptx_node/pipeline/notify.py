@@ -21,6 +21,7 @@ from ptx_node.pipeline.leases import renewing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from sqlalchemy import Engine
     from sqlalchemy.orm import Session
@@ -59,7 +60,15 @@ class Told:
     refused: int
 
 
-def tell_due(engine: Engine, receiver: Receiver, *, owner: str, policy: Policy, until: Callable[[], bool] = lambda: False) -> Told:
+def tell_due(
+    engine: Engine,
+    receiver: Receiver,
+    *,
+    owner: str,
+    policy: Policy,
+    until: Callable[[], bool] = lambda: False,
+    clock: Callable[[], datetime] = now,
+) -> Told:
     """Send what is due to one receiver, the oldest first, until nothing is, or nothing gets through, or `until` says so.
 
     Raises:
@@ -68,45 +77,44 @@ def tell_due(engine: Engine, receiver: Receiver, *, owner: str, policy: Policy, 
     taken = refused = 0
     while not until():
         with begin_read(engine) as session:
-            if not notices.anything_due(session, receiver.name, receiver.recipients, now()):
+            if not notices.anything_due(session, receiver.name, receiver.recipients, clock()):
                 break
-        lease = Lease(f"{owner}/{uuid.uuid4().hex[:12]}", now(), timedelta(seconds=policy.lease_s))
+        lease = Lease(f"{owner}/{uuid.uuid4().hex[:12]}", clock(), timedelta(seconds=policy.lease_s))
         with begin_write(engine) as session:
             one = notices.claim(session, receiver.name, receiver.recipients, lease)
         if one is None:
             break
         try:
-            with renewing(engine, partial(_renew, lease), lease_s=policy.lease_s):
+            with renewing(engine, partial(_renew, lease, clock), lease_s=policy.lease_s):
                 receiver.tell(one.notice, one.recipient)
         except DestinationRefusedError as error:
-            _postpone(engine, receiver.name, one, lease.owner, policy, str(error), whole=False)
+            _postpone(engine, receiver.name, one, lease, clock() + policy.delay(one.attempts), str(error))
             refused += 1
         except (DestinationUnavailableError, ConfigurationError) as error:
-            _postpone(engine, receiver.name, one, lease.owner, policy, str(error), whole=True)
+            retry_at = clock() + policy.delay(one.attempts)
+            _postpone(engine, receiver.name, one, lease, retry_at, str(error))
+            with begin_write(engine) as session:
+                notices.hold_back(session, receiver.name, retry_at)
             break
         else:
-            _keep(engine, receiver.name, one, lease.owner)
+            _keep(engine, receiver.name, one, lease, clock())
             taken += 1
     return Told(taken, refused)
 
 
-def _renew(lease: Lease, session: Session) -> None:
-    notices.renew(session, lease.owner, now() + lease.duration)
+def _renew(lease: Lease, clock: Callable[[], datetime], session: Session) -> None:
+    notices.renew(session, lease.owner, clock() + lease.duration)
 
 
-def _keep(engine: Engine, name: str, one: notices.Claimed, owner: str) -> None:
+def _keep(engine: Engine, name: str, one: notices.Claimed, lease: Lease, moment: datetime) -> None:
     with begin_write(engine) as session:
-        kept = notices.keep_told(session, one.row_id, owner, now())
+        kept = notices.keep_told(session, one.row_id, lease.owner, moment)
     log.info("notice told", receiver=name, notice=one.notice.notice_id, kind=one.notice.kind.value, step=one.notice.step.value)
     if not kept:
         log.warning("the lease of a notice was lost; it may be told twice", receiver=name, notice=one.notice.notice_id)
 
 
-def _postpone(engine: Engine, name: str, one: notices.Claimed, owner: str, policy: Policy, error: str, *, whole: bool) -> None:
-    """Let a notice wait; with `whole`, all that waits for the receiver."""
-    retry_at = now() + policy.delay(one.attempts)
+def _postpone(engine: Engine, name: str, one: notices.Claimed, lease: Lease, retry_at: datetime, error: str) -> None:
     with begin_write(engine) as session:
-        notices.postpone(session, one.row_id, owner, retry_at, error)
-        if whole:
-            notices.hold_back(session, name, retry_at)
+        notices.postpone(session, one.row_id, lease.owner, retry_at, error)
     log.warning("notice not told", receiver=name, notice=one.notice.notice_id, attempt=one.attempts, error=error)
