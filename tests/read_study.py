@@ -61,6 +61,8 @@ def store_study(engine: Engine, folder: Path, files: Sequence[bytes], answer: An
                 "size_bytes": stored.size_bytes,
                 "source": "radiology",
                 "calling_ae": "CXR_ROOM2",
+                "route_outcome": "queued",
+                "route_detail": f'rule "chest" matched: Modality is {ds.Modality}',
             }
         )
     with begin_write(engine) as session:

@@ -195,7 +195,10 @@ def _page(request: Request, parts: Parts, who: Who, status: int = 200, *, proble
         request,
         "drift.jinja",
         status,
-        models={key: sorted(some.values(), key=lambda one: order.get(one.look.figure, len(order))) for key, some in models.items()},
+        models={
+            key: sorted(some.values(), key=lambda one: order.get(one.look.figure, len(order)))
+            for key, some in sorted(models.items(), key=lambda one: -max(shown.look.window_count for shown in one[1].values()))
+        },
         alarms=alarms,
         open_alarms=[one for one in alarms if one.acknowledged_at is None],
         names=NAMES,

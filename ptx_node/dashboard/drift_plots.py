@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 IN_ORDER = frozenset({"age", "bits_stored"})
 """Figures whose values have an order of their own; the others stand by size."""
+UNITS = {"probability": "probability", "mask_size": "mm² of a radiograph, mL of a CT", "exposure_index": "exposure index, as sent"}
+"""What stands under the axis of a figure of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ def distribution(look: DriftLook) -> Plot | None:
     if not reference or len(places) == len(reference):
         return None
     words = f"Reference of {look.reference_count} and window of {look.window_count} patients, by bin."
-    plot = Plot(words, axis("", float(places[-1]), float(places[0])), axis("", 100 * max(0.02, *reference, *window)))
+    across = axis(UNITS.get(look.figure, ""), float(places[-1]), float(places[0]))
+    plot = Plot(words, across, axis("", 100 * max(0.02, *reference, *window)))
     corners = []
     for low, high, before, after in zip(places, places[1:], reference, window, strict=False):
         told = f"{low:.3g} to {high:.3g}: reference {100 * before:.1f} %, window {100 * after:.1f} %"

@@ -154,7 +154,7 @@ def _ask(request: Request, parts: Parts, asked: Asked) -> Answer:
 def _page(request: Request, parts: Parts, asked: Asked, template: str) -> Response:
     answer = _ask(request, parts, asked)
     models: Mapping[str, Any] = answer.value["figures"]["models"] if answer.value else {}
-    key = asked.model if asked.model in models else next(iter(models), "")
+    key = asked.model if asked.model in models else max(models, key=lambda one: models[one]["counts"]["counted"]["value"] or 0, default="")
     chosen = models.get(key)
     return page(
         request,

@@ -20,6 +20,7 @@ from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.review_acts import LONGEST_NOTE, FindingSaid, LabelSaid
 from ptx_node.dashboard.review_text import ReportShown
 from ptx_node.dashboard.show import page
+from ptx_node.dashboard.study_viewer import viewer_of
 from ptx_node.db import assessments, report_review
 from ptx_node.db.assessments import Disagreement
 from ptx_node.db.report_review import Doubtful
@@ -106,7 +107,17 @@ def labels(request: Request, parts: PartsOf, who: Reviewer, report: Named = None
     chosen = report or (rows[0].report_id if rows else None)
     seen = acts.read(parts, who, chosen) if chosen else None
     after = _after([row.report_id for row in rows], chosen)
-    return page(request, "review_labels.jinja", rows=rows, seen=seen, after=after, done=done, keys=LABEL_KEYS, full=len(rows) == ON_A_PAGE)
+    return page(
+        request,
+        "review_labels.jinja",
+        rows=rows,
+        seen=seen,
+        viewer=viewer_of(parts, who, seen.study) if seen else None,
+        after=after,
+        done=done,
+        keys=LABEL_KEYS,
+        full=len(rows) == ON_A_PAGE,
+    )
 
 
 @router.post("/review/labels/{report}")
@@ -134,6 +145,7 @@ def findings(request: Request, parts: PartsOf, who: Reviewer, finding: Named = N
         rows=rows,
         pair=of_it[0] if of_it else None,
         seen=seen,
+        viewer=viewer_of(parts, who, seen.study) if seen else None,
         said=said,
         after=_after([row.finding_id for row in rows], chosen),
         done=done,

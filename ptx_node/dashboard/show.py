@@ -102,8 +102,8 @@ def clock(context: Context, value: datetime | None) -> str:
 
 @pass_context
 def ago(context: Context, value: datetime | None) -> str:
-    """How long ago."""
-    return NOTHING if value is None else span(max(0.0, (context["now"] - value).total_seconds()))
+    """How long ago, in whole seconds at least."""
+    return NOTHING if value is None else span(max(0, round((context["now"] - value).total_seconds())))
 
 
 def data(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, HTTPException, Request, Response
@@ -15,10 +14,8 @@ from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import page
 from ptx_node.dashboard.study_pictures import stored_file
 from ptx_node.dashboard.study_view import View, view
-from ptx_node.db import study_contents, study_search
-from ptx_node.db.session import begin_read
+from ptx_node.dashboard.study_viewer import contents_of, told
 from ptx_node.dicom.report_tree import TreeItem, report_tree
-from ptx_node.dicom.slice_order import slice_order
 from ptx_node.domain.access import Permission, Who
 from ptx_node.domain.finding import Outcome, ResultKind
 from ptx_node.errors import InputError
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
     from ptx_node.dashboard.find_page import Whole
     from ptx_node.dashboard.parts import Parts
     from ptx_node.dashboard.study_view import FindingShown
+    from ptx_node.db.study_contents import Contents
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["study"])
@@ -49,7 +47,7 @@ def study(request: Request, parts: PartsOf, who: Finder, study: str) -> Response
         seen=seen,
         found=found,
         chosen=_chosen(found.findings),
-        viewer=asdict(found) | {"study": seen.study.study} if identified and found.pictures else None,
+        viewer=told(found, seen.study.study),
         trees=_trees(parts, contents) if identified else {},
         identified=identified,
         operates=who.may(Permission.OPERATE),
@@ -63,25 +61,12 @@ def contents_as_json(parts: PartsOf, who: Finder, study: str) -> View:
     return found
 
 
-def _look(parts: Parts, who: Who, name: str) -> tuple[Whole, View, study_contents.Contents]:
+def _look(parts: Parts, who: Who, name: str) -> tuple[Whole, View, Contents]:
     seen = whole(parts, who, name)  # noted there as a look
-    with begin_read(parts.engine) as session:
-        uid = study_search.study_of(session, name, patients=who.may(Permission.PATIENTS))
-        if uid is None:
-            raise HTTPException(404, study_pictures.GONE)
-        found = study_contents.contents(session, uid)
-    for one in found.series:
-        if one.modality == study_contents.CT and not one.ordered and who.may(Permission.PATIENTS):
-            _order(parts, one)
-    return seen, view(found, who), found
-
-
-def _order(parts: Parts, series: study_contents.Series) -> None:
-    """Slices that no model has read in the order of the body, as far as their headers tell."""
-    order = slice_order(tuple(stored_file(parts, one.path) for one in series.images)) if len(series.images) > 1 else None
-    if order is not None:
-        series.images = [series.images[place] for place in order]
-        series.ordered = True
+    contents = contents_of(parts, who, name)
+    if contents is None:
+        raise HTTPException(404, study_pictures.GONE)
+    return seen, view(contents, who), contents
 
 
 def _chosen(findings: list[FindingShown]) -> FindingShown | None:
@@ -90,12 +75,12 @@ def _chosen(findings: list[FindingShown]) -> FindingShown | None:
     return order[0] if order else None
 
 
-def _trees(parts: Parts, found: study_contents.Contents) -> dict[int, TreeItem | str]:
+def _trees(parts: Parts, found: Contents) -> dict[int, TreeItem | str]:
     """The newest reports as trees by the result's number, or why one cannot be read."""
-    told: dict[int, TreeItem | str] = {}
+    trees: dict[int, TreeItem | str] = {}
     for row in [one for one in reversed(found.results) if one.kind == ResultKind.SR][:TREES_ON_A_PAGE]:
         try:
-            told[row.id] = report_tree(stored_file(parts, row.path))
+            trees[row.id] = report_tree(stored_file(parts, row.path))
         except InputError as error:
-            told[row.id] = f"The report's file cannot be read ({error.reason.replace('_', ' ')})."
-    return told
+            trees[row.id] = f"The report's file cannot be read ({error.reason.replace('_', ' ')})."
+    return trees

@@ -27,6 +27,7 @@ from ptx_node.domain.finding import ResultKind
 from ptx_node.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from sqlalchemy.orm import Session
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from ptx_node.dashboard.parts import Parts
     from ptx_node.db.tables import Result
     from ptx_node.dicom.shown_mask import ShownMask
+
+    Where = Callable[[Session, str], str]
+    """In the store the SEG of a study, found by the study's UID; raises HTTPException where there is none."""
+    Masks = tuple[dict[str, ShownMask], dict[str, int]]
+    """What is drawn on each image by its UID, and the images' numbers."""
 
 api = APIRouter(prefix="/api/v1", tags=["study"])
 
@@ -81,8 +87,7 @@ def pixels(request: Request, parts: PartsOf, viewing: ViewingOf, who: Viewer, st
 @api.get("/studies/{study}/results/{result}/drawn")
 def drawn(parts: PartsOf, viewing: ViewingOf, who: Viewer, study: str, result: Number) -> Drawn:
     """On which images a segmentation draws something."""
-    masks, numbers = _masks(parts, viewing, who, study, result)
-    return Drawn({numbers[uid]: mask.pixels for uid, mask in masks.items() if uid in numbers and mask.pixels})
+    return _drawn(*_masks(parts, viewing, who, study, _segmentation(result)))
 
 
 @api.get("/studies/{study}/results/{result}/masks/{image}", response_class=Response, responses=BINARY)
@@ -91,11 +96,21 @@ def mask(request: Request, parts: PartsOf, viewing: ViewingOf, who: Viewer, *, s
 
     `X-Ptx-Picture` says `rows` and `columns`. 204 where it draws nothing on this image.
     """
-    masks, numbers = _masks(parts, viewing, who, study, result)
-    found = next((masks[uid] for uid, number in numbers.items() if number == image and uid in masks), None)
-    if found is None or not found.pixels:
-        return Response(status_code=204)
-    return _raw(request, found.bits, {"kind": "mask", "rows": found.rows, "columns": found.columns}, compressed=True)
+    return _mask(request, *_masks(parts, viewing, who, study, _segmentation(result)), image)
+
+
+@api.get("/studies/{study}/readings/{reading}/drawn")
+def drawn_by_hand(parts: PartsOf, viewing: ViewingOf, who: Viewer, study: str, reading: Number) -> Drawn:
+    """On which images a reader drew something."""
+    return _drawn(*_masks(parts, viewing, who, study, _reading(reading)))
+
+
+@api.get("/studies/{study}/readings/{reading}/masks/{image}", response_class=Response, responses=BINARY)
+def mask_by_hand(
+    request: Request, parts: PartsOf, viewing: ViewingOf, who: Viewer, *, study: str, reading: Number, image: Number
+) -> Response:
+    """What a reader drew on one image, as a segmentation's mask is given: 204 where it is nothing."""
+    return _mask(request, *_masks(parts, viewing, who, study, _reading(reading)), image)
 
 
 @api.get("/studies/{study}/results/{result}/tree")
@@ -162,7 +177,27 @@ def _result(session: Session, uid: str, number: int) -> Result:
     return row
 
 
-def _masks(parts: Parts, viewing: ViewingOf, who: Who, study: str, number: int) -> tuple[dict[str, ShownMask], dict[str, int]]:
+def _segmentation(number: int) -> Where:
+    def path(session: Session, uid: str) -> str:
+        row = _result(session, uid, number)
+        if row.kind != ResultKind.SEG:
+            raise HTTPException(404, "this result is no segmentation")
+        return row.path
+
+    return path
+
+
+def _reading(number: int) -> Where:
+    def path(session: Session, uid: str) -> str:
+        found = study_contents.reader_mask_of(session, uid, number)
+        if found is None:
+            raise HTTPException(404, "no reader has drawn this on an image of the study")
+        return found.path
+
+    return path
+
+
+def _masks(parts: Parts, viewing: ViewingOf, who: Who, study: str, where: Where) -> Masks:
     try:
         from ptx_node.dicom.shown_mask import shown_masks  # noqa: PLC0415 - what reads masks comes with ptx-node[worker]
     except ImportError:
@@ -171,17 +206,26 @@ def _masks(parts: Parts, viewing: ViewingOf, who: Who, study: str, number: int) 
         ) from None
     with begin_read(parts.engine) as session:
         uid = study_uid(session, study)
-        row = _result(session, uid, number)
+        relative = where(session, uid)
         numbers = study_contents.numbers_of(session, uid)
-    if row.kind != ResultKind.SEG:
-        raise HTTPException(404, "this result is no segmentation")
     viewing.note(parts, who, uid)
-    path = stored_file(parts, row.path)
+    path = stored_file(parts, relative)
     with viewing.room():
         try:
             return shown_masks(path), numbers
         except InputError as error:
             raise _cannot_be_shown(error, path) from error
+
+
+def _drawn(masks: Mapping[str, ShownMask], numbers: Mapping[str, int]) -> Drawn:
+    return Drawn({numbers[uid]: one.pixels for uid, one in masks.items() if uid in numbers and one.pixels})
+
+
+def _mask(request: Request, masks: Mapping[str, ShownMask], numbers: Mapping[str, int], image: int) -> Response:
+    found = next((masks[uid] for uid, number in numbers.items() if number == image and uid in masks), None)
+    if found is None or not found.pixels:
+        return Response(status_code=204)
+    return _raw(request, found.bits, {"kind": "mask", "rows": found.rows, "columns": found.columns}, compressed=True)
 
 
 def _cannot_be_shown(error: InputError, path: Path) -> HTTPException:

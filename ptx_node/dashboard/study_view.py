@@ -73,6 +73,23 @@ class TruthShown:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderMaskShown:
+    """A mask that a person drew. `reading` is its number in addresses."""
+
+    reading: int
+    reader: str
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFigures:
+    """A reader's mask held against a finding: its area, and Dice with what the model drew; null where there is none."""
+
+    reader: str
+    area_mm2: float | None
+    dice: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class FindingShown:
     """What the model said. `mask` is the number of the SEG; `images` are those that it read."""
 
@@ -95,6 +112,7 @@ class FindingShown:
     results: list[ResultShown]
     truths: list[TruthShown]
     without_truth: str | None
+    by_hand: list[MaskFigures]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +138,7 @@ class View:
 
     pictures: list[Pictures]
     more_pictures: bool
+    reader_masks: list[ReaderMaskShown]
     findings: list[FindingShown]
     jobs: list[JobShown]
 
@@ -137,6 +156,7 @@ def view(found: Contents, who: Who) -> View:
     return View(
         pictures=pictures if identified else [],
         more_pictures=found.more_images,
+        reader_masks=[ReaderMaskShown(one.number, one.reader) for one in found.reader_masks] if identified else [],
         findings=[
             _finding(
                 one,
@@ -188,6 +208,7 @@ def _finding(
         results=results,
         truths=[_truth(one) for one in found.truths.get(row.id, [])],
         without_truth=found.unmatched.get(row.id),
+        by_hand=[MaskFigures(one.reader, *one.figures[row.id]) for one in found.reader_masks if identified and row.id in one.figures],
     )
 
 

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from ptx_node.db import case_truths
+from ptx_node.db import case_truths, truths
 from ptx_node.db.tables import Delivery, FindingRow, Instance, Job, Result
 from ptx_node.domain.eligibility import IMAGE_STORAGE, NOT_IMAGES
 from ptx_node.domain.reading import TruthKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from sqlalchemy.orm import Session
+
+    from ptx_node.db.tables import TruthRow
 
 MOST_IMAGES = 5000
 MOST_ROWS = 500
@@ -45,6 +48,19 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderMask:
+    """What a reader drew on images of the study: the reading's number, where its SEG lies in the store, and its figures by finding.
+
+    A figure is (area in mm², Dice with the finding's own mask), each None where there is none.
+    """
+
+    number: int
+    reader: str
+    path: str
+    figures: dict[int, tuple[float | None, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Contents:
     """Everything of a study that a page shows beside its timeline; `truths` are by finding."""
 
@@ -55,6 +71,7 @@ class Contents:
     deliveries: Sequence[Delivery]
     truths: dict[int, list[case_truths.Truth]]
     unmatched: dict[int, str]
+    reader_masks: list[ReaderMask]
     more_images: bool
 
 
@@ -76,6 +93,7 @@ def contents(session: Session, study_instance_uid: str) -> Contents:
         deliveries=deliveries,
         truths=_truths(session, numbers),
         unmatched=case_truths.unmatched(session, numbers),
+        reader_masks=_reader_masks(session, numbers),
         more_images=len(images) > MOST_IMAGES,
     )
 
@@ -95,6 +113,32 @@ def result_of(session: Session, study_instance_uid: str, number: int) -> Result 
     """A result of a finding of this study by its number; None where the study has none of it."""
     mine = FindingRow.study_instance_uid == study_instance_uid
     return session.scalar(select(Result).join(FindingRow, FindingRow.id == Result.finding_id).where(Result.id == number, mine))
+
+
+def reader_mask_of(session: Session, study_instance_uid: str, number: int) -> ReaderMask | None:
+    """A reader's mask on images of this study by the reading's number; None where the study has none of it."""
+    mine = select(FindingRow.id).where(FindingRow.study_instance_uid == study_instance_uid).order_by(FindingRow.id.desc()).limit(MOST_ROWS)
+    return next((one for one in _reader_masks(session, session.scalars(mine).all()) if one.number == number), None)
+
+
+def _reader_masks(session: Session, findings: Sequence[int]) -> list[ReaderMask]:
+    """The newest mask of each reader on each image or series, in the order of import: a correction takes the place of what it corrects."""
+    newest: dict[tuple[str, str], TruthRow] = {}
+    figures: dict[int, dict[int, tuple[float | None, float | None]]] = {}
+    for finding, truth, figure in truths.readings_of(session, findings):
+        if truth.kind != TruthKind.MASK or truth.path is None:
+            continue
+        key = (truth.reader, truth.name)
+        if key not in newest or _said_at(truth) > _said_at(newest[key]):
+            newest[key] = truth
+        if figure is not None:
+            figures.setdefault(truth.id, {})[finding] = (figure.area_mm2, figure.dice)
+    rows = sorted(newest.values(), key=lambda one: one.id)
+    return [ReaderMask(one.id, one.reader, one.path or "", figures.get(one.id, {})) for one in rows]
+
+
+def _said_at(truth: TruthRow) -> tuple[datetime, int]:
+    return truth.read_at or truth.imported_at, truth.id
 
 
 def _images(session: Session, uid: str) -> list[tuple[tuple[str, str], Image]]:

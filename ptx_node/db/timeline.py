@@ -159,7 +159,8 @@ def _deliveries(session: Session, uid: str) -> Iterator[Step]:
         if row.state == DeliveryState.FAILED:
             yield Step(row.next_attempt_at, f"{name} given up after {row.attempts} attempts, status {row.status}", row.error or "", BAD)
         elif row.state in (DeliveryState.WAITING, DeliveryState.SENDING):
-            yield Step(row.queued_at, f"{name} waits, attempt {row.attempts}", row.error or "", WAIT)
+            tried = f"after attempt {row.attempts}" if row.attempts else "not tried yet"
+            yield Step(row.queued_at, f"{name} waits, {tried}", row.error or "", WAIT)
 
 
 def _truth(session: Session, uid: str) -> Iterator[Step]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,39 +16,29 @@ from playwright.sync_api import Browser, Page, expect
 from sqlalchemy import Engine
 
 from ptx_node.db.session import begin_read
-from ptx_node.db.tables import Instance, Result
+from ptx_node.db.tables import Instance, Result, TruthRow
 from ptx_node.demo.studies import PATIENTS
 from ptx_node.dicom.pixels import read_radiograph
 from ptx_node.dicom.segmentation_masks import masks_of
 from ptx_node.domain.access import Role
-from ptx_node.domain.finding import Finding
-from ptx_node.domain.image import Radiograph
 from ptx_node.simulator.studies import simulate
-from tests.browser.conftest import Watched
+from tests.browser.conftest import SHOTS, Hospital, Watched
 from tests.dashboard import Dashboard, serving
+from tests.dashboard_pictures import shipped
 from tests.factories import as_file, ct_series
 from tests.findings import finding, picture
 from tests.read_study import store_study
 
-SHOTS = os.environ.get("PTX_SCREENSHOTS", "")
 SEED = 9_000_006
 """A simulated patient with a pneumothorax on the left, of a site that exports 8 bits, 1024 by 1024."""
-COLOUR = (255, 138, 0)
+COLOUR, HAND = (255, 138, 0), (64, 200, 255)
+"""Of the model's mask and of a reader's."""
 
 
 @pytest.fixture
 def dashboard(sqlite_engine: Engine, tmp_path: Path) -> Iterator[Dashboard]:
     with serving(sqlite_engine, tmp_path / "store", destinations=("pacs",)) as running:
         yield running
-
-
-def by_the_shipped_model(paths: Sequence[Path]) -> tuple[Finding, Radiograph]:
-    from ptx_node.model.predictor import load_predictor  # noqa: PLC0415 - torch, only where a model reads
-    from ptx_node.wiring.models import SHIPPED  # noqa: PLC0415
-
-    predictor, image = load_predictor(SHIPPED / "ptx-cxr-demo", device="cpu", torch_threads=1), read_radiograph(paths[0])
-    findings, _ = predictor.predict([predictor.prepare(image)])
-    return findings[0], image
 
 
 def opened(dashboard: Dashboard, browser: Browser, study: int, **context: object) -> Watched:
@@ -88,7 +77,7 @@ def test_the_drawn_mask_is_the_segmentation_pixel_for_pixel(dashboard: Dashboard
     """One to one and opaque: every pixel of the SEG has the mask's colour and no other has; without it the greys are the model's."""
     simulated = simulate(tmp_path / "simulated", SEED, site="siim", wishes=PATIENTS[5][2])
     study = store_study(
-        dashboard.engine, dashboard.parts.node.store_folder, [path.read_bytes() for path in simulated.paths], by_the_shipped_model
+        dashboard.engine, dashboard.parts.node.store_folder, [path.read_bytes() for path in simulated.paths], shipped("ptx-cxr-demo")
     )
     assert "seg" in study.results, "the shipped model finds this patient"
     with begin_read(dashboard.engine) as session:
@@ -150,7 +139,7 @@ def test_a_series_by_keys_and_a_slice_that_is_gone(dashboard: Dashboard, browser
     expect(page.locator("#v-state")).to_contain_text("Window 400 HU, level 40 HU")
     page.keyboard.press("l")
     expect(page.locator("#v-state")).to_contain_text("Window 1500 HU")
-    page.get_by_text("Report of result").click()
+    page.get_by_text("Structured report ", exact=False).last.click()
     expect(page.locator(".tree")).to_contain_text("Imaging Measurement Report")
     watched.accessible()
     assert watched.errors == []
@@ -162,3 +151,42 @@ def test_a_series_by_keys_and_a_slice_that_is_gone(dashboard: Dashboard, browser
     page.keyboard.press("Home")
     ready(page, "0")
     expect(page.locator("#v-problem")).to_be_hidden()
+
+
+def test_a_reader_is_drawn_beside_the_model(hospital: Hospital, browser: Browser) -> None:
+    """Each in a colour of its own and switched by itself, pixel for pixel; what the reader drew is told in figures too."""
+    watched = hospital.page(browser, viewport={"width": 1600, "height": 1000})
+    page = watched.page
+    page.goto(f"{hospital.dashboard.url}/studies/{hospital.radiograph.number}")
+    ready(page)
+    expect(page.get_by_label("Mask of a reader")).to_have_value(str(hospital.reading))
+    expect(page.locator(".said")).to_contain_text("Drawn by Reader Rita")
+    expect(page.locator(".said")).to_contain_text("Dice 0.")
+    expect(page.locator("#v-state")).to_contain_text("by hand")
+    page.locator("#v-opacity").fill("100")
+    page.locator("#v-canvas").focus()
+    page.keyboard.press("1")
+
+    def drawn(*keys: str) -> NDArray[np.uint8]:
+        for key in keys:
+            page.keyboard.press(key)
+        ready(page)
+        return on_screen(page)[placed(page, by_hand.shape)]
+
+    with begin_read(hospital.dashboard.engine) as session:
+        folder = hospital.dashboard.parts.node.store_folder
+        seg, hand = session.get_one(Result, hospital.radiograph.results["seg"]).path, session.get_one(TruthRow, hospital.reading).path
+    assert hand
+    (by_model,), (by_hand,) = masks_of(folder / seg).values(), masks_of(folder / hand).values()
+    both = drawn("o", "j", "h")  # no outlines, which lie on the border's pixels; the reader's mask too
+    np.testing.assert_array_equal((both == COLOUR).all(axis=-1), by_model)
+    np.testing.assert_array_equal((both == HAND).all(axis=-1), by_hand & ~by_model)
+    only = drawn("m")
+    np.testing.assert_array_equal((only == HAND).all(axis=-1), by_hand)
+    assert not (only == COLOUR).all(axis=-1).any()
+    page.get_by_label("Mask of a reader").select_option("none")
+    expect(page.locator("#v-state")).not_to_contain_text("by hand")
+    ready(page)
+    assert not (drawn() == HAND).all(axis=-1).any()
+    assert watched.errors == []
+    page.context.close()

@@ -44,6 +44,8 @@ TABLE = {
     "GET /api/v1/studies/{study}": "find",
     "GET /api/v1/studies/{study}/contents": "find",
     "GET /api/v1/studies/{study}/images/{image}/pixels": "patients",
+    "GET /api/v1/studies/{study}/readings/{reading}/drawn": "patients",
+    "GET /api/v1/studies/{study}/readings/{reading}/masks/{image}": "patients",
     "GET /api/v1/studies/{study}/results/{result}/drawn": "patients",
     "GET /api/v1/studies/{study}/results/{result}/masks/{image}": "patients",
     "GET /api/v1/studies/{study}/results/{result}/file": "patients",

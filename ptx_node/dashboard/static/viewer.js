@@ -4,20 +4,20 @@ document.addEventListener("DOMContentLoaded", () => {
   const box = document.getElementById("viewer");
   if (!box || !box.dataset.view) return;
   const view = JSON.parse(box.dataset.view);
-  const { Told, Kept, picture, mask, drawn, greys, paint, paintMask, outline } = window.ptxPixels;
+  const { Told, Kept, Layer, picture, greys, paint } = window.ptxPixels;
   const part = (name) => document.getElementById(`v-${name}`);
   const canvas = part("canvas");
   const context = canvas.getContext("2d");
-  const COLOUR = [255, 138, 0];
+  const model = new Layer([255, 138, 0], []), hand = new Layer([64, 200, 255], [6, 4]);
   const WINDOWS = {
     brightness: [["As the model saw it", 0, 65535]],
     hounsfield: [["Lung (W 1500, L −600)", -1350, 150, "l"], ["Soft tissue (W 400, L 40)", -160, 240, "t"], ["Bone (W 2000, L 500)", -500, 1500]],
   };
   const ZOOMS = { least: 0.02, most: 32 };
-  const pictures = new Kept(), masks = new Kept();
-  const base = document.createElement("canvas"), overlay = document.createElement("canvas");
+  const pictures = new Kept();
+  const base = document.createElement("canvas");
   const now = {
-    series: null, place: 0, finding: null, shown: null, mask: null, path: null, counts: {},
+    series: null, place: 0, shown: null,
     low: 0, high: 65535, kind: "", inverted: false, zoom: 1, x: 0, y: 0, whole: true, moves: matchMedia("(pointer: coarse)").matches,
   };
   const address = (rest) => `/api/v1/studies/${view.study}/${rest}`;
@@ -51,19 +51,9 @@ document.addEventListener("DOMContentLoaded", () => {
     context.imageSmoothingEnabled = now.zoom !== 1;
     context.imageSmoothingQuality = "high";
     context.drawImage(base, 0, 0);
-    if (now.mask) {
-      if (part("fill").checked) {
-        context.imageSmoothingEnabled = now.zoom < 1;
-        context.globalAlpha = part("opacity").value / 100;
-        context.drawImage(overlay, 0, 0);
-        context.globalAlpha = 1;
-      }
-      if (part("contour").checked) {
-        context.strokeStyle = `rgb(${COLOUR.join(" ")})`;
-        context.lineWidth = 1.6 * devicePixelRatio / now.zoom;
-        context.stroke(now.path);
-      }
-    }
+    const opacity = part("opacity").value / 100;
+    hand.draw(context, { zoom: now.zoom, fill: part("hand-fill").checked, contour: part("hand-contour").checked, opacity });
+    model.draw(context, { zoom: now.zoom, fill: part("fill").checked, contour: part("contour").checked, opacity });
     tell();
   }
 
@@ -78,8 +68,12 @@ document.addEventListener("DOMContentLoaded", () => {
     const parts = [`Window ${number(now.high - now.low)}, level ${number((now.high + now.low) / 2)}`, `zoom ${Math.round(100 * now.zoom)} %`];
     const slices = now.series.ordered ? now.series.images.length : 0;
     if (slices) parts.push(`slice ${now.place + 1} of ${slices}`);
-    const count = now.counts[now.series.images[now.place]];
-    parts.push(now.finding?.mask == null ? "no mask" : count ? `mask ${size(count)}` : "nothing drawn here");
+    const told = (layer, words) => {
+      const count = layer.counts[now.series.images[now.place]];
+      return count ? `${words} ${size(count)}` : "";
+    };
+    parts.push(model.at === null ? "no mask" : told(model, "mask") || "nothing drawn here");
+    if (hand.at !== null) parts.push(told(hand, "by hand") || "nothing by hand here");
     part("state").textContent = parts.join(" · ");
     part("corner").textContent = `${now.shown.columns} × ${now.shown.rows}${now.inverted ? " · inverted" : ""}`;
     const right = now.shown.columns_to;
@@ -100,14 +94,6 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!pictures.has(number)) pictures.put(number, await picture(address(`images/${number}/pixels`), signal));
     return pictures.get(number);
   };
-  const maskAt = async (place, signal) => {
-    const number = images()[place], result = now.finding?.mask;
-    if (result == null || !now.counts[number]) return null;
-    const key = `${result}/${number}`;
-    if (!masks.has(key)) masks.put(key, await mask(address(`results/${result}/masks/${number}`), signal));
-    return masks.get(key);
-  };
-
   const load = async () => {
     fetching?.abort();
     const mine = fetching = new AbortController();
@@ -121,28 +107,27 @@ document.addEventListener("DOMContentLoaded", () => {
       now.shown = shown;
       if (changed) choose(shown.kind);
       problem("");
-      now.mask = null;
+      model.show(null);
+      hand.show(null);
       later(true);
-      try {
-        const found = await maskAt(place, mine.signal);
-        if (mine.signal.aborted) return;
-        if (found && (found.rows !== shown.rows || found.columns !== shown.columns)) {
-          problem(`The mask has ${found.columns} × ${found.rows} pixels, the picture ${shown.columns} × ${shown.rows}: it is not drawn.`);
-        } else if (found) {
-          paintMask(found, COLOUR, overlay);
-          now.path = outline(found);
-          now.mask = found;
+      for (const [layer, whose] of [[model, "mask"], [hand, "reader's mask"]]) {
+        try {
+          const found = await layer.of(images()[place], mine.signal);
+          if (mine.signal.aborted) return;
+          if (found && (found.rows !== shown.rows || found.columns !== shown.columns)) {
+            problem(`The ${whose} has ${found.columns} × ${found.rows} pixels, the picture ${shown.columns} × ${shown.rows}: it is not drawn.`);
+          } else layer.show(found);
+        } catch (error) {
+          if (!(error instanceof Told)) throw error;
+          problem(error.message);
         }
-      } catch (error) {
-        if (!(error instanceof Told)) throw error;
-        problem(error.message);
       }
       later();
       canvas.dataset.ready = String(place);
       if (now.series.ordered) await ahead(place, mine.signal);
     } catch (error) {
       if (error.name === "AbortError") return;
-      now.shown = now.mask = null;
+      now.shown = null;
       problem(error instanceof Told ? error.message : "This picture cannot be drawn in this browser.");
       later();
     } finally {
@@ -207,21 +192,22 @@ document.addEventListener("DOMContentLoaded", () => {
     now.place = kept;
     part("slice").value = String(kept + 1);
     part("slice-told").textContent = `${kept + 1} of ${images().length}`;
-    load();
+    return load();
   };
   const fullest = () => {
-    const found = images().map((number, place) => [now.counts[number] ?? 0, place]).filter(([count]) => count);
+    const counts = Object.keys(model.counts).length ? model.counts : hand.counts;
+    const found = images().map((number, place) => [counts[number] ?? 0, place]).filter(([count]) => count);
     return found.length ? found.sort((a, b) => b[0] - a[0])[0][1] : null;
   };
 
   const strip = () => {
-    const rail = part("strip"), most = Math.max(1, ...Object.values(now.counts)), count = images().length;
+    const rail = part("strip"), most = Math.max(1, ...Object.values(model.counts)), count = images().length;
     rail.width = Math.max(1, rail.clientWidth);
     rail.height = Math.max(1, rail.clientHeight);
     const pen = rail.getContext("2d");
     pen.fillStyle = getComputedStyle(rail).color;
     images().forEach((number, place) => {
-      const share = (now.counts[number] ?? 0) / most;
+      const share = (model.counts[number] ?? 0) / most;
       if (share) pen.fillRect(place * rail.width / count, rail.height * (1 - share), Math.max(1, rail.width / count), rail.height);
     });
   };
@@ -229,24 +215,26 @@ document.addEventListener("DOMContentLoaded", () => {
   const findings = () => view.findings.filter((one) => one.mask != null && one.images.some((number) => images().includes(number)));
   const named = (one) => `job ${one.job}: ${one.outcome}${one.probability == null ? "" : ` ${one.probability.toFixed(3)}`}${one.superseded ? ", superseded" : ""}`;
 
-  const takeFinding = async (one) => {
-    now.finding = one;
-    now.counts = {};
-    now.mask = null;
-    if (one) {
-      try { now.counts = await drawn(address(`results/${one.mask}/drawn`)); } catch (error) {
-        if (!(error instanceof Told)) throw error;
-        await load();
-        problem(error.message);
-        return;
-      }
+  // What cannot be read is said, and the picture is shown all the same.
+  const take = async (layer, at) => {
+    try { await layer.take(at); } catch (error) {
+      if (!(error instanceof Told)) throw error;
+      return error.message;
     }
+    return "";
+  };
+  const takeMasks = async () => {
+    const chosen = (name, at) => (part(name).value ? address(at(part(name).value)) : null);
+    const told = [
+      await take(model, chosen("finding", (number) => `results/${number}`)), await take(hand, chosen("hand", (number) => `readings/${number}`)),
+    ].filter(Boolean);
     const start = now.series.ordered ? fullest() : null;
     if (now.series.ordered) strip();
     now.shown = now.kind && now.series.ordered ? now.shown : null;
     const place = start ?? now.place;
     now.place = -1;
-    slice(place);
+    await slice(place);
+    if (told.length) problem(told.join(" "));
   };
 
   const takeSeries = (chosen) => {
@@ -255,8 +243,8 @@ document.addEventListener("DOMContentLoaded", () => {
     part("slices").querySelector("label").textContent = chosen.ordered ? "Slice" : "Image";
     part("slice").max = String(chosen.images.length);
     const found = findings().sort((a, b) => a.superseded - b.superseded || b.finding - a.finding);
-    part("finding").replaceChildren(...(found.length ? found.map((one) => new Option(named(one), one.finding)) : [new Option("no mask", "")]));
-    takeFinding(found[0] ?? null);
+    part("finding").replaceChildren(...(found.length ? found.map((one) => new Option(named(one), one.mask)) : [new Option("no mask", "")]));
+    takeMasks();
   };
 
   // ---- by hand ------------------------------------------------------------------------------------------------
@@ -296,7 +284,7 @@ document.addEventListener("DOMContentLoaded", () => {
     PageUp: () => slice(now.place - 1), PageDown: () => slice(now.place + 1), Home: () => slice(0), End: () => slice(images().length - 1),
     "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8), 0: whole, 1: () => zoomTo(1),
     c: () => nudge(0, -1), x: () => nudge(0, 1), b: () => nudge(-1, 0), d: () => nudge(1, 0), i: invert,
-    m: () => tick("fill"), o: () => tick("contour"), r: reset,
+    m: () => tick("fill"), o: () => tick("contour"), h: () => tick("hand-fill"), j: () => tick("hand-contour"), r: reset,
     l: () => now.kind === "hounsfield" && preset(0), t: () => now.kind === "hounsfield" && preset(1),
     g: () => { const place = fullest(); if (place !== null) slice(place); },
   };
@@ -317,13 +305,12 @@ document.addEventListener("DOMContentLoaded", () => {
   on("one", "click", () => zoomTo(1));
   on("invert", "click", invert);
   on("reset", "click", reset);
-  on("fill", "change", () => later());
-  on("contour", "change", () => later());
+  for (const name of ["fill", "contour", "hand-fill", "hand-contour"]) on(name, "change", () => later());
   const opacity = () => { part("opacity-told").textContent = `${part("opacity").value} %`; later(); };
   on("opacity", "input", opacity);
   on("slice", "input", () => slice(Number(part("slice").value) - 1));
   on("series", "change", () => takeSeries(view.pictures[part("series").value]));
-  on("finding", "change", () => takeFinding(view.findings.find((one) => String(one.finding) === part("finding").value) ?? null));
+  for (const name of ["finding", "hand"]) on(name, "change", takeMasks);
   on("window", "change", () => part("window").value && preset(Number(part("window").value)));
 
   new ResizeObserver(() => {
@@ -335,6 +322,8 @@ document.addEventListener("DOMContentLoaded", () => {
 
   part("series").replaceChildren(...view.pictures.map((one, place) =>
     new Option(`${one.series}: ${one.modality}, ${one.images.length} ${one.images.length === 1 ? "image" : one.ordered ? "slices" : "images"}`, place)));
+  part("hand").replaceChildren(...view.reader_masks.toReversed().map((one) => new Option(one.reader, one.reading)), new Option("none", ""));
+  part("hand-field").hidden = part("hand-switches").hidden = !view.reader_masks.length;
   const read = new Set(view.findings.filter((one) => one.mask != null).flatMap((one) => one.images));
   const first = Math.max(0, view.pictures.findIndex((one) => one.images.some((number) => read.has(number))));
   part("series").value = String(first);

@@ -137,5 +137,45 @@ window.ptxPixels = (() => {
     return path;
   };
 
-  return { Told, Kept, picture, mask, drawn, greys, paint, paintMask, outline };
+  // What one hand drew on the images of a series, the model's or a reader's: the mask of one image at a time, in a colour of its own.
+  class Layer {
+    constructor(colour, dash) {
+      Object.assign(this, { colour, dash, at: null, counts: {}, mask: null, path: null, kept: new Kept(), sheet: document.createElement("canvas") });
+    }
+    // `at`: the address of the segmentation, or null for none.
+    async take(at) {
+      Object.assign(this, { at, counts: {}, mask: null });
+      if (at) this.counts = await drawn(`${at}/drawn`);
+    }
+    async of(number, signal) {
+      if (!this.at || !this.counts[number]) return null;
+      const key = `${this.at}/masks/${number}`;
+      if (!this.kept.has(key)) this.kept.put(key, await mask(key, signal));
+      return this.kept.get(key);
+    }
+    show(found) {
+      this.mask = found;
+      if (!found) return;
+      paintMask(found, this.colour, this.sheet);
+      this.path = outline(found);
+    }
+    draw(context, { zoom, fill, contour, opacity }) {
+      if (!this.mask) return;
+      if (fill) {
+        context.imageSmoothingEnabled = zoom < 1;
+        context.globalAlpha = opacity;
+        context.drawImage(this.sheet, 0, 0);
+        context.globalAlpha = 1;
+      }
+      if (contour) {
+        context.strokeStyle = `rgb(${this.colour.join(" ")})`;
+        context.lineWidth = 1.6 * devicePixelRatio / zoom;
+        context.setLineDash(this.dash.map((length) => length * devicePixelRatio / zoom));
+        context.stroke(this.path);
+        context.setLineDash([]);
+      }
+    }
+  }
+
+  return { Told, Kept, Layer, picture, greys, paint };
 })();
