@@ -19,6 +19,8 @@ from sqlalchemy import Engine, select
 
 from ptx_node.dashboard.app import create_app
 from ptx_node.dashboard.desk import Desk
+from ptx_node.dashboard.page import Page
+from ptx_node.dashboard.pages import PAGES
 from ptx_node.dashboard.parts import NodeFacts, Parts, Terms
 from ptx_node.dashboard.passwords import Passwords
 from ptx_node.dashboard.shell import Shell
@@ -89,7 +91,13 @@ def word(response: httpx.Response) -> str:
 
 @contextmanager
 def serving(
-    engine: Engine, folder: Path, *, destinations: tuple[str, ...] = (), desk: Desk | None = None, **terms: Any
+    engine: Engine,
+    folder: Path,
+    *,
+    destinations: tuple[str, ...] = (),
+    desk: Desk | None = None,
+    more_pages: tuple[Page, ...] = (),
+    **terms: Any,
 ) -> Iterator[Dashboard]:
     """The dashboard in a thread while the block runs."""
     port = free_port()
@@ -97,7 +105,7 @@ def serving(
     hosts = frozenset({"127.0.0.1", "localhost"})
     node = NodeFacts("SIMULATED HOSPITAL", ZoneInfo("Europe/Paris"), folder, 1_000, destinations, Pseudonyms(b"k" * 32, "dashboard"))
     parts = Parts(engine, node, replace(Terms(url, hosts), **terms), desk or Desk())
-    shell = create_app(parts)
+    shell = create_app(parts, (*PAGES, *more_pages))
     shell.inside.state.passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))  # many tries take no time
     server = uvicorn.Server(uvicorn.Config(shell, host="127.0.0.1", port=port, log_level="critical", access_log=False, proxy_headers=False))
     thread = threading.Thread(target=server.run, name="dashboard", daemon=True)

@@ -30,3 +30,8 @@ def killed(_folder: str) -> None:
 def wrong(_folder: str) -> None:
     """Fail in words."""
     raise PtxError("said in words")
+
+
+def faulty(patient: str, _folder: str) -> None:
+    """Fail as nobody foresaw."""
+    raise ValueError(f"of {patient}")

@@ -16,8 +16,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 
+from ptx_node.dashboard.description import BUSY
 from ptx_node.dashboard.entry import needs
 from ptx_node.dashboard.find_page import WITHHELD
+from ptx_node.dashboard.given import Named, day
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import bare, page
@@ -71,14 +73,13 @@ def _asked(
     object: Annotated[str, Query(max_length=200)] = "",  # noqa: A002 - as it stands in the address
     since: str = "",
     until: str = "",
-    before: Annotated[int | None, Query(ge=1, lt=2**63)] = None,
+    before: Named = None,
 ) -> Asked:
     try:
         found = AuditKind(kind) if kind else None
-        first, last = (date.fromisoformat(text) if text else None for text in (since, until))
     except ValueError:
-        raise HTTPException(422, "kind is one of the list, and a day is written 2026-03-01") from None
-    return Asked(found, actor.strip(), object.strip(), first, last, before)
+        raise HTTPException(422, f"kind is one of {', '.join(AuditKind)}") from None
+    return Asked(found, actor.strip(), object.strip(), day(since, "since"), day(until, "until"), before)
 
 
 AskedFor = Annotated[Asked, Depends(_asked)]
@@ -139,7 +140,7 @@ def search(parts: PartsOf, who: Auditor, asked: AskedFor, limit: Annotated[int, 
     return _search(parts, who, asked, limit)
 
 
-@api.post("/audit/verify")
+@api.post("/audit/verify", responses=BUSY)
 def verify_as_json(parts: PartsOf, who: Auditor, wanted: Anchor) -> Verified:
     """Follow the chain from the first row to the last. That it was verified, and what was found, is written into the trail."""
     return _verify(parts, who, wanted.expect)
@@ -165,7 +166,7 @@ def _search(parts: Parts, who: Who, asked: Asked, limit: int = ON_A_PAGE) -> Fou
     identified, zone = who.may(Permission.PATIENTS), parts.node.zone
     kinds = {asked.kind} if asked.kind else set(AuditKind)
     since = datetime.combine(asked.since, time(), zone) if asked.since else None
-    until = datetime.combine(asked.until + timedelta(days=1), time(), zone) if asked.until and asked.until < date.max else None
+    until = datetime.combine(asked.until + timedelta(days=1), time(), zone) if asked.until else None
     if (since or until) and not identified:
         kinds -= OF_IMAGES  # else days of images could be found out by asking
     events: list[EventShown] = []

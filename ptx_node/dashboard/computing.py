@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pickle import PickleError
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,12 @@ WAITING = 3
 """Questions that may wait for the one that is worked on."""
 FRESH_S = 900.0
 """An answer serves so long although rows have come since: on a busy node they come all the time."""
+AGAIN_S = 15.0
+"""What came to nothing is begun anew when somebody asks so long after it was begun."""
 LONGEST_S = 1800.0
+FAILED = "They could not be made; the dashboard's log says why."
+FAULT = 1
+"""With which a process ends that an error has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +80,15 @@ class Computing:
             arguments: for the work, likewise; the folder comes after them.
         """
         with self._lock:
-            held = self._held.setdefault(key, _Held())
-            self._held.move_to_end(key)
+            held = self._held.get(key, _Held())
             age_s = time.monotonic() - held.begun_s
-            settled = age_s < FRESH_S or (held.signature == signature and not held.answer.problem)
+            settled = age_s < (AGAIN_S if held.answer.problem else FRESH_S) or (held.signature == signature and not held.answer.problem)
             if held.answer.working or settled:
                 return held.answer
             if sum(one.answer.working for one in self._held.values()) > self._waiting:
                 return replace(held.answer, problem="Others have asked for figures that are still being made. Ask again in a minute.")
+            self._held[key] = held
+            self._held.move_to_end(key)
             held.signature, held.begun_s = signature, time.monotonic()
             held.answer = replace(held.answer, working=True, problem="")
             while len(self._held) > KEPT and not next(iter(self._held.values())).answer.working:
@@ -90,17 +97,18 @@ class Computing:
             return held.answer
 
     def _find(self, held: _Held, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        with self._turn:
-            made_at = now()
-            try:
+        answer = replace(held.answer, working=False, problem=FAILED)
+        try:
+            with self._turn:
+                made_at = now()
                 answer = Answer(self._in_a_process(work, arguments), made_at)
-            except PtxError as error:
-                answer = replace(held.answer, working=False, problem=str(error))
-            except Exception as error:  # the edge of a thread: a page must not wait for ever for what has failed
-                logger.exception("figures could not be made")
-                answer = replace(held.answer, working=False, problem=f"They could not be made: {error}. The dashboard's log has more.")
-        with self._lock:
-            held.answer = answer
+        except PtxError as error:
+            answer = replace(answer, problem=str(error))
+        except (OSError, PickleError) as error:  # no process, no room on the disk, or something that cannot cross
+            logger.warning("figures could not be made", error=str(error))
+        finally:  # whatever else may have failed: no page waits for ever
+            with self._lock:
+                held.answer = answer
 
     def _in_a_process(self, work: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         context = multiprocessing.get_context("spawn")  # a fork of a server with threads may inherit a lock that nobody frees
@@ -115,24 +123,24 @@ class Computing:
                 outcome = receiving.recv()
             except EOFError:
                 process.join(5)
-                raise PtxError(f"The process that made them ended ({process.exitcode}); perhaps memory was short. Ask again.") from None
+                if process.exitcode == FAULT:
+                    raise PtxError(FAILED) from None
+                words = f"The process that made them was ended from outside ({process.exitcode}): perhaps memory was short. Ask again."
+                raise PtxError(words) from None
             finally:
                 if process.is_alive():
                     process.join(2)
                 process.kill()
                 process.join()
-        if isinstance(outcome, BaseException):
+        if isinstance(outcome, PtxError):
             raise outcome
         return outcome
 
 
 def _child(sending: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """In the other process: an error is an answer too."""
+    """In the other process: an error of ours is an answer too. Any other ends the process, with its trace where the server's log goes."""
     try:
         outcome: Any = work(*arguments)
     except PtxError as error:
         outcome = PtxError(str(error))
-    except Exception as error:  # the edge of a process: nobody reads its trace but the log
-        logger.exception("figures could not be made")
-        outcome = RuntimeError(f"{type(error).__name__}: {error}")
     sending.send(outcome)

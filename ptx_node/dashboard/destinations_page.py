@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
+from ptx_node.dashboard.description import BUSY
 from ptx_node.dashboard.entry import needs
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
@@ -119,7 +120,7 @@ def list_destinations(parts: PartsOf, _who: Watcher) -> list[DestinationShown]:
     return _all(parts)
 
 
-@api.post("/destinations/{name}/test")
+@api.post("/destinations/{name}/test", responses=BUSY)
 def ask_destination(parts: PartsOf, _who: Operator, name: str) -> Tested:
     """C-ECHO, a query by QIDO-RS, or a file that is written and taken away: a few seconds at most."""
     return _test(parts, name)

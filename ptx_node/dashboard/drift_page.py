@@ -7,11 +7,12 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, Field
 
 from ptx_node.dashboard.drift_plots import Row, course, distribution, rows
 from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.given import BEYOND, Number
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import page
@@ -135,7 +136,7 @@ def acknowledge(
     request: Request,
     parts: PartsOf,
     who: Operator,
-    alarm: Annotated[list[Annotated[int, Field(ge=1, lt=2**63)]], Form(max_length=MOST_AT_ONCE)],
+    alarm: Annotated[list[Annotated[int, Field(ge=1, lt=BEYOND)]], Form(max_length=MOST_AT_ONCE)],
     outcome: Annotated[AlarmOutcome, Form()],
     note: Annotated[str, Form(max_length=LONGEST_NOTE)] = "",
 ) -> Response:
@@ -157,8 +158,14 @@ def drift_as_json(parts: PartsOf, _who: Viewer) -> Drift:
     return Drift([Look(**_values(Look, one)) for one in newest], [Alarm(**_values(Alarm, one)) for one in alarms])
 
 
+@api.get("/drift/looks")
+def looks_as_json(parts: PartsOf, _who: Viewer) -> list[Look]:
+    """Every look of the last 120 days, of each figure of each model the oldest first."""
+    return [Look(**_values(Look, one)) for one in _read(parts)[0]]
+
+
 @api.post("/alarms/{number}/acknowledge", status_code=204)
-def acknowledge_by_program(parts: PartsOf, who: Operator, number: Annotated[int, Path(ge=1, lt=2**63)], settled: Settled) -> None:
+def acknowledge_by_program(parts: PartsOf, who: Operator, number: Number, settled: Settled) -> None:
     """Settle an alarm, once."""
     _settle(parts, who, [number], settled.outcome, settled.note)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
     from fastapi.routing import APIRoute
 
+    from ptx_node.dashboard.parts import Parts
     from ptx_node.domain.access import Permission, Who
 
 logger = log.get(__name__)
@@ -89,8 +90,8 @@ def _declared(mark: str, permission: Permission | None, *, background: bool) -> 
 
 def _who(request: Request, *, background: bool) -> Who:
     parts, moment = parts_of(request), now()
-    authorization = request.headers.get("authorization")
-    if authorization is not None:
+    authorization = request.headers.get("authorization", "")
+    if authorization.lower().startswith("bearer"):  # what else it says is for a proxy in front: that passes Basic on
         found = api_tokens.who(parts.engine, authorization)
         if found is None:
             raise HTTPException(401, "the token is unknown, has ended or was revoked", {"WWW-Authenticate": "Bearer"})
@@ -126,8 +127,13 @@ def proxy_subject(request: Request) -> str | None:
 
 
 def session_cookie(request: Request) -> str:
-    """The name of the session's cookie: with HTTPS one that no other host and no plain page can set."""
-    return "__Host-ptx-session" if parts_of(request).terms.secure else "ptx-session"
+    """The name of the session's cookie."""
+    return session_cookie_name(parts_of(request))
+
+
+def session_cookie_name(parts: Parts) -> str:
+    """With HTTPS a name that no other host and no plain page can set."""
+    return "__Host-ptx-session" if parts.terms.secure else "ptx-session"
 
 
 def visit_cookie(request: Request) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException as AnyHttpError
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -29,15 +30,15 @@ TITLES = {
     422: "Something in the address or the form is wrong",
     429: "Too many tries",
     500: "Something went wrong",
-    503: "The database does not answer",
+    503: "Not at this moment",
 }
 
 
-def answer(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None) -> Response:
-    """An error as a page, or as JSON below /api/."""
+def answer(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None, title: str = "") -> Response:
+    """An error as a page, or as JSON below /api/. Without a title it has the one of its status."""
     if request.url.path.startswith(API):
         return JSONResponse({"detail": text}, status, headers)
-    title = TITLES.get(status) or HTTPStatus(status).phrase
+    title = title or TITLES.get(status) or HTTPStatus(status).phrase
     made = page(request, "error.jinja", status, title=title, text=text, number=status)
     made.headers.update(headers or {})
     return made
@@ -70,7 +71,18 @@ def handle(app: FastAPI) -> None:
     async def no_database(request: Request, error: DatabaseUnavailableError) -> Response:
         logger.error("the dashboard has no database", path=request.url.path, error=str(error))
         text = "The node's database cannot be reached. Images are refused or wait with their senders until it is back; nothing is lost."
-        return answer(request, 503, text, {"Retry-After": str(RETRY_AFTER_S)})
+        return answer(request, 503, text, {"Retry-After": str(RETRY_AFTER_S)}, "The database does not answer")
+
+    @app.exception_handler(DataError)
+    async def not_to_be_kept(request: Request, error: DataError) -> Response:
+        """PostgreSQL takes no NUL character in a text, wherever it was written: in a path, a form, a body."""
+        logger.warning("the database cannot hold what was asked", path=request.url.path, error=str(error.orig))
+        return answer(request, 422, "something in this holds a character or a number that the database cannot keep")
+
+    @app.exception_handler(IntegrityError)
+    async def at_once(request: Request, error: IntegrityError) -> Response:
+        logger.warning("two changes at once", path=request.url.path, error=type(error.orig).__name__)
+        return answer(request, 409, "somebody else wrote the same at this moment: nothing of yours was kept. Load the page anew")
 
     @app.exception_handler(Exception)
     async def failed(request: Request, error: Exception) -> Response:

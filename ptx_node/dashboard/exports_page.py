@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Form, HTTPException, Path, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, StreamingResponse
 
 from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.given import Day, Number
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import page
@@ -38,7 +39,6 @@ PAGE = Page("Exports", "/exports", Permission.EXPORT, (router, api))
 
 Exporter = Annotated[Who, needs(Permission.EXPORT)]
 Watching = Annotated[Who, needs(Permission.EXPORT, background=True)]
-Number = Annotated[int, Path(ge=1, lt=2**63)]
 
 LISTED = 50
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
@@ -48,8 +48,8 @@ IDENTIFIED = "a package with patients' own numbers is for those who may see pati
 class Wish(BaseModel):
     """Which package: local days of examination, both within; the name keeps pseudonyms of two receivers apart."""
 
-    since: date
-    until: date
+    since: Day
+    until: Day
     name: str = Field(default="auditors", pattern=NAME)
     truth: TruthKind = TruthKind.REPORT
     identified: bool = False

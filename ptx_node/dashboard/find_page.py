@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.given import Named, day
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import bare, page
@@ -68,7 +69,7 @@ class Asked:
         """What the database is asked for; days are the site's."""
         zone = parts.node.zone
         begin = datetime.combine(self.since, time(), zone) if self.since else None
-        end = datetime.combine(self.until + timedelta(days=1), time(), zone) if self.until and self.until < date.max else None
+        end = datetime.combine(self.until + timedelta(days=1), time(), zone) if self.until else None
         before = study_search.last_received(session, self.before) if self.before is not None else None
         return Wanted(self.q, self.state, self.outcome, begin, end, before, patients=who.may(Permission.PATIENTS))
 
@@ -79,19 +80,9 @@ def _asked(
     outcome: Outcome = "",
     since: str = "",
     until: str = "",
-    before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+    before: Named = None,
 ) -> Asked:
-    return Asked(q.replace("\0", "").strip(), state, outcome, _day(since, "since"), _day(until, "until"), before)
-
-
-def _day(text: str, name: str) -> date | None:
-    if not text:
-        return None
-    try:
-        found = date.fromisoformat(text)
-    except ValueError:
-        raise HTTPException(422, f"{name}: {text!r} is no day; write 2026-03-01") from None
-    return found if found.year > 1 else None
+    return Asked(q.replace("\0", "").strip(), state, outcome, day(since, "since"), day(until, "until"), before)
 
 
 AskedFor = Annotated[Asked, Depends(_asked)]
@@ -185,6 +176,12 @@ def find_as_json(parts: PartsOf, who: Finder, asked: AskedFor, limit: Annotated[
     return _find(parts, who, asked, limit)
 
 
+@api.get("/studies.csv", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+def find_as_table(parts: PartsOf, who: Finder, asked: AskedFor) -> Response:
+    """The same as a table, 10,000 lines at most."""
+    return find_as_csv(parts, who, asked)
+
+
 @api.get("/studies/{study}")
 def study_as_json(parts: PartsOf, who: Finder, study: str) -> Whole:
     """A study and every step of its way; `study` is its number, or its Study Instance UID."""
@@ -192,6 +189,8 @@ def study_as_json(parts: PartsOf, who: Finder, study: str) -> Whole:
 
 
 def _find(parts: Parts, who: Who, asked: Asked, limit: int = ON_A_PAGE) -> Found:
+    if (asked.since or asked.until) and not who.may(Permission.PATIENTS):  # else days of images could be found out by asking
+        raise HTTPException(403, f"{who.name} is shown no times of studies, and may not ask for days: it needs the permission 'patients'")
     with begin_read(parts.engine) as session:
         rows = study_search.search(session, asked.wanted(session, parts, who), limit + 1)
     shown, more = rows[:limit], len(rows) > limit

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
 from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.given import Number
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import page
@@ -119,7 +120,7 @@ def propose(request: Request, parts: PartsOf, who: Administrator, name: str, wis
 
 
 @router.post("/models/proposals/{number}/apply")
-def apply(request: Request, parts: PartsOf, who: Administrator, number: int, form: Annotated[Note, Form()]) -> Response:
+def apply(request: Request, parts: PartsOf, who: Administrator, number: Number, form: Annotated[Note, Form()]) -> Response:
     """Use a proposed threshold from now on."""
     return _done(request, parts, who, lambda: f"{_apply(parts, who, number, form.note).value:.4g} counts from now on")
 
@@ -160,7 +161,7 @@ def make_proposal(parts: PartsOf, who: Administrator, name: str, wanted: Wish) -
 
 
 @api.post("/proposals/{number}/apply", status_code=201)
-def apply_proposal(parts: PartsOf, who: Administrator, number: int, wanted: Note) -> Made:
+def apply_proposal(parts: PartsOf, who: Administrator, number: Number, wanted: Note) -> Made:
     """Use a proposed threshold from now on; findings that were made before stay as they are."""
     return _apply(parts, who, number, wanted.note)
 
@@ -184,8 +185,6 @@ def _propose(parts: Parts, who: Who, name: str, wish: Wish) -> Made:
 
 
 def _apply(parts: Parts, who: Who, number: int, note: str) -> Made:
-    if not 0 < number < 2**63:
-        raise HTTPException(404, "there is no such proposal")
     made, _, value = site_threshold.apply(parts.engine, number, lambda name: _of(parts, name).weights_sha256, note=note, by=who.actor)
     return Made(made, value)
 

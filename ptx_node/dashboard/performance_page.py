@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from ptx_node.dashboard import performance_plots
 from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.given import day
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import page
@@ -86,21 +87,11 @@ def _asked(
     model: Annotated[str, Query(max_length=20)] = "",
 ) -> Asked:
     today = now().astimezone(parts.node.zone).date()
-    last = _day(until, "until") or today
-    first = _day(since, "since") or last - USUAL
+    last = day(until, "until") or today
+    first = day(since, "since") or last - USUAL
     if first > last:
         raise HTTPException(422, f"the period ends on {last}, before it begins on {first}")
     return Asked(first, last, truth, model)
-
-
-def _day(text: str, name: str) -> date | None:
-    try:
-        found = date.fromisoformat(text) if text else None
-    except ValueError:
-        raise HTTPException(422, f"{name}: {text!r} is no day; write 2026-03-01") from None
-    if found and not 1900 <= found.year <= 9000:  # noqa: PLR2004 - so that a day before and after can be written
-        raise HTTPException(422, f"{name}: {text!r} is outside every archive")
-    return found
 
 
 AskedFor = Annotated[Asked, Depends(_asked)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import HTTPException
 from pydantic import BaseModel, Field
 
 from ptx_node.dashboard import review_text
+from ptx_node.dashboard.given import BEYOND
 from ptx_node.db import assessments, audit, report_review
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.tables import FindingRow, RadiologyReport
@@ -26,32 +27,38 @@ if TYPE_CHECKING:
 
 LONGEST_NOTE = 2000
 WITH_A_SIDE = (LabelValue.POSITIVE, LabelValue.UNCERTAIN)
+Seen = Annotated[int | None, Field(ge=0, lt=BEYOND)]
 FASTER = "somebody has decided on this meanwhile: look at it again"
 
 
 class LabelSaid(BaseModel):
-    """What a person says of a report."""
+    """What a person says of a report. `seen`: the `label_id` that was looked at, 0 for none; with another one nothing is kept (409)."""
 
     label: LabelValue
     laterality: Laterality | None = None
     note: str = Field(default="", max_length=LONGEST_NOTE)
+    seen: Seen = None
 
 
 class FindingSaid(BaseModel):
-    """What a person says of a finding: one of IHE AIRA's three words; a side goes with `modify`."""
+    """What a person says of a finding: one of IHE AIRA's three words; a side goes with `modify`.
+
+    `seen`: the number of the newest assessment that was looked at, 0 for none; where there is a newer one nothing is kept (409).
+    """
 
     word: Assessment
     laterality: Laterality | None = None
     note: str = Field(default="", max_length=LONGEST_NOTE)
+    seen: Seen = None
 
 
-def keep_label(parts: Parts, who: Who, report: int, said: LabelSaid, *, seen: int | None = None) -> int:
-    """Keep what a person says of a report; the label's number. `seen` is the label that was on the screen, None whatever counts now."""
+def keep_label(parts: Parts, who: Who, report: int, said: LabelSaid) -> int:
+    """Keep what a person says of a report; the label's number."""
     if said.laterality is not None and said.label not in WITH_A_SIDE:
         raise UsageError(f"a side goes with a positive or uncertain report, not with {said.label}")
     with begin_write(parts.engine) as session:
         known = session.get(RadiologyReport, report, with_for_update=True)
-        if known is not None and seen is not None and (known.label_id or 0) != seen:
+        if known is not None and said.seen is not None and (known.label_id or 0) != said.seen:
             raise HTTPException(409, FASTER)
         number = report_review.decide(
             session, report, said.label, laterality=said.laterality, reviewer=who.actor, note=said.note.strip(), now=now()
@@ -60,12 +67,12 @@ def keep_label(parts: Parts, who: Who, report: int, said: LabelSaid, *, seen: in
     return number
 
 
-def keep_finding(parts: Parts, who: Who, finding: int, said: FindingSaid, *, seen: int | None = None) -> int:
-    """Keep a word on a finding; its number. `seen` is the newest word that was on the screen, 0 for none, None whatever was said."""
+def keep_finding(parts: Parts, who: Who, finding: int, said: FindingSaid) -> int:
+    """Keep a word on a finding; its number."""
     with begin_write(parts.engine) as session:
         session.get(FindingRow, finding, with_for_update=True)
         before = assessments.said_of(session, finding)
-        if seen is not None and (before[0].id if before else 0) != seen:
+        if said.seen is not None and (before[0].id if before else 0) != said.seen:
             raise HTTPException(409, FASTER)
         of_it = assessments.disagreements(session, 1, finding_id=finding)
         pair = of_it[0].pair_id if of_it else None

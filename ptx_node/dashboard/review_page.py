@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Form, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse
 
 from ptx_node.dashboard import review_acts as acts
 from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.given import BEYOND, Named, Number
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.review_acts import LONGEST_NOTE, FindingSaid, LabelSaid
@@ -39,8 +40,6 @@ api = APIRouter(prefix="/api/v1", tags=["review"])
 PAGE = Page("Review", "/review", Permission.REVIEW, (router, api))
 
 Reviewer = Annotated[Who, needs(Permission.REVIEW)]
-Number = Annotated[int, Path(ge=1, lt=2**63)]
-Named = Annotated[int | None, Query(ge=1, lt=2**63)]
 Limit = Annotated[int, Query(ge=1, le=200)]
 
 ON_A_PAGE = 50
@@ -50,8 +49,8 @@ class Pressed(BaseModel):
     """The form of one decision: what was on the screen, what was pressed, and which one comes after (0: none)."""
 
     say: str = Field(max_length=40)
-    seen: int = Field(default=0, ge=0, lt=2**63)
-    after: int = Field(default=0, ge=0, lt=2**63)
+    seen: int = Field(default=0, ge=0, lt=BEYOND)
+    after: int = Field(default=0, ge=0, lt=BEYOND)
     note: str = Field(default="", max_length=LONGEST_NOTE)
 
 
@@ -124,7 +123,8 @@ def labels(request: Request, parts: PartsOf, who: Reviewer, report: Named = None
 def say_label(parts: PartsOf, who: Reviewer, report: Number, form: PressedForm) -> Response:
     """One key was pressed."""
     wanted = _pressed(LABEL_KEYS, form.say)
-    acts.keep_label(parts, who, report, LabelSaid(label=LabelValue(wanted.value), laterality=_side(wanted), note=form.note), seen=form.seen)
+    said = LabelSaid(label=LabelValue(wanted.value), laterality=_side(wanted), note=form.note, seen=form.seen)
+    acts.keep_label(parts, who, report, said)
     return RedirectResponse(f"/review?done={report}" + (f"&report={form.after}" if form.after else ""), 303)
 
 
@@ -158,9 +158,8 @@ def findings(request: Request, parts: PartsOf, who: Reviewer, finding: Named = N
 def say_finding(parts: PartsOf, who: Reviewer, finding: Number, form: PressedForm) -> Response:
     """One key was pressed."""
     wanted = _pressed(FINDING_KEYS, form.say)
-    acts.keep_finding(
-        parts, who, finding, FindingSaid(word=Assessment(wanted.value), laterality=_side(wanted), note=form.note), seen=form.seen
-    )
+    said = FindingSaid(word=Assessment(wanted.value), laterality=_side(wanted), note=form.note, seen=form.seen)
+    acts.keep_finding(parts, who, finding, said)
     return RedirectResponse(f"/review/findings?done={finding}" + (f"&finding={form.after}" if form.after else ""), 303)
 
 
@@ -196,6 +195,18 @@ def list_disagreements(parts: PartsOf, who: Reviewer, limit: Limit = ON_A_PAGE) 
     if rows:
         acts.note_look(parts, who, list(dict.fromkeys(row.study_instance_uid for row in rows)))
     return rows
+
+
+@api.get("/review/findings/{finding}")
+def show_pair(parts: PartsOf, who: Reviewer, finding: Number) -> Disagreement:
+    """A finding and the report that it is held against now, also where they agree."""
+    acts.may_read(who)
+    with begin_read(parts.engine) as session:
+        found = assessments.disagreements(session, 1, finding_id=finding)
+    if not found:
+        raise HTTPException(404, f"finding {finding} is held against no report now")
+    acts.note_look(parts, who, [found[0].study_instance_uid])
+    return found[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Form, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
+from ptx_node.dashboard.description import BUSY
 from ptx_node.dashboard.entry import needs
 from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
@@ -80,9 +81,10 @@ class RuleShown:
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """The rules, and what routing made of the images that came since midnight."""
+    """The rules, what routing made of the images that came since midnight, and the rules as the configuration file has them."""
 
     since: datetime
+    text: str
     rules: list[RuleShown]
     outcomes: dict[str, int]
 
@@ -149,7 +151,7 @@ def check(parts: PartsOf, _who: Trier, wanted: RuleText) -> Checked:
     return _checked(parts, _raw(wanted.text))
 
 
-@api.post("/rules/replay")
+@api.post("/rules/replay", responses=BUSY)
 def replay_as_json(parts: PartsOf, who: Trier, wanted: Wish) -> Answer:
     """What this rule file would do with the newest studies, beside what happened. Nothing is changed; one replay runs at a time."""
     return _replay(parts, who, wanted.text, wanted.studies)
@@ -163,7 +165,7 @@ def _raw(text: str) -> list[dict[str, Any]]:
     """
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # of its own kind, and Python's word for a number of thousands of digits
         raise UsageError(f"this is not TOML: {error}") from error
     except RecursionError:
         raise UsageError("this is nested deeper than any rule") from None
@@ -249,7 +251,7 @@ def _today(parts: Parts) -> Today:
         )
         for name, one in sorted(done.items())
     ]
-    return Today(since, [*shown, *gone], outcomes)
+    return Today(since, parts.desk.rule_book.text, [*shown, *gone], outcomes)
 
 
 def _shown(rule: Rule, done: rule_activity.RuleDone) -> RuleShown:

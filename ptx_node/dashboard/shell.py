@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, PlainTextResponse
+
+from ptx_node.dashboard.entry import API, SAFE
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -29,7 +32,7 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 STRICT_TRANSPORT = "max-age=31536000"
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+TOO_LONG = (413, f"A request may have {MOST_BODY_BYTES} bytes.")
 FOR_MACHINES = frozenset({"/livez", "/readyz", "/statusz", "/metrics"})
 """Probes and Prometheus ask by whatever address they have; a cookie of the dashboard's own name does not come with that."""
 
@@ -60,22 +63,23 @@ class Shell:
         problem = self._problem(scope["method"], scope["path"], Headers(scope=scope))
         if problem is not None:
             status, text = problem
-            await PlainTextResponse(text, status)(scope, receive, with_headers)
+            refused = JSONResponse({"detail": text}, status) if scope["path"].startswith(API) else PlainTextResponse(f"{text}\n", status)
+            await refused(scope, receive, with_headers)
             return
         await self.inside(scope, _bounded(receive), with_headers)
 
     def _problem(self, method: str, path: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
         if path not in FOR_MACHINES and _name(host) not in self._terms.hosts:
-            return 421, "This name is not the dashboard's: set dashboard.base_url to the address that people use.\n"
+            return 421, "This name is not the dashboard's: set dashboard.base_url to the address that people use."
         if method not in SAFE:
             origin = headers.get("origin")
             elsewhere = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
             if elsewhere or (origin is not None and urlsplit(origin).netloc.lower() != host.lower()):
-                return 403, "This request comes from a page elsewhere.\n"
+                return 403, "This request comes from a page elsewhere."
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > MOST_BODY_BYTES:
-            return 413, f"A request may have {MOST_BODY_BYTES} bytes.\n"
+            return TOO_LONG
         return None
 
 
@@ -88,13 +92,15 @@ def _name(host: str) -> str:
 
 
 def _bounded(receive: Receive) -> Receive:
-    """A body that tells no length ends where it becomes too long."""
+    """A body that tells no length is refused where it becomes too long."""
     taken = 0
 
     async def bounded() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        return message if taken <= MOST_BODY_BYTES else {"type": "http.disconnect"}
+        if taken > MOST_BODY_BYTES:
+            raise HTTPException(*TOO_LONG)
+        return message
 
     return bounded

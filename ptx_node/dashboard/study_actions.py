@@ -10,8 +10,9 @@ from sqlalchemy import select
 from starlette.responses import RedirectResponse
 
 from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.given import Number
 from ptx_node.dashboard.parts import PartsOf
-from ptx_node.dashboard.study_pictures import GONE, Number
+from ptx_node.dashboard.study_pictures import GONE
 from ptx_node.db import audit, study_search
 from ptx_node.db import jobs as job_rows
 from ptx_node.db.jobs_again import read_again

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request, Response
-from fastapi import Path as InPath
 
 from ptx_node.dashboard.entry import needs
+from ptx_node.dashboard.given import Number
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.viewing import ViewingOf
 from ptx_node.db import audit, study_contents, study_search
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 api = APIRouter(prefix="/api/v1", tags=["study"])
 
 Viewer = Annotated[Who, needs(Permission.PATIENTS)]
-Number = Annotated[int, InPath(ge=0, lt=2**63)]
 
 RAW = "application/octet-stream"
+DICOM = "application/dicom"
 DESCRIPTION = "X-Ptx-Picture"
 GONE = "nothing of this study is here"
 BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {RAW: {}}}}
@@ -127,7 +127,7 @@ def tree(parts: PartsOf, viewing: ViewingOf, who: Viewer, study: str, result: Nu
         raise _cannot_be_shown(error, path) from error
 
 
-@api.get("/studies/{study}/results/{result}/file", response_class=Response, responses=BINARY)
+@api.get("/studies/{study}/results/{result}/file", response_class=Response, responses={200: {"content": {DICOM: {}}}})
 def file(parts: PartsOf, who: Viewer, study: str, result: Number) -> Response:
     """A result as a DICOM Part 10 file, byte for byte as it was written."""
     with begin_read(parts.engine) as session:
@@ -142,7 +142,7 @@ def file(parts: PartsOf, who: Viewer, study: str, result: Number) -> Response:
     with begin_write(parts.engine) as session:
         audit.note(session, looked(who.actor, "download", [uid], sop_instance_uid=row.sop_instance_uid))
     headers = {"Content-Disposition": f'attachment; filename="{row.kind}-{row.id}.dcm"'}
-    return Response(data, media_type="application/dicom", headers=headers)
+    return Response(data, media_type=DICOM, headers=headers)
 
 
 def study_uid(session: Session, name: str) -> str:

@@ -62,12 +62,13 @@ def _key(kind: str, value: str) -> str:
 def try_begins(session: Session, name: str, address: str, *, now: datetime) -> timedelta | None:
     """Count a try; how long to wait when it may not be made, None when it may. To be committed before the password is checked."""
     account, place = keys(name, address)
-    rows = {key: _locked(session, key, now) for key in sorted((account, place))}
-    waits = [row.blocked_until - now for row in rows.values() if row.blocked_until and row.blocked_until > now]
-    if waits:
-        return max(waits)
-    for key, limit in ((account, ACCOUNT), (place, ADDRESS)):
-        row = rows[key]
+    rows = []
+    for key in (place, account):  # in this order, here and below: nobody waits for another who waits for them
+        row = _locked(session, key, now)
+        if row.blocked_until and row.blocked_until > now:
+            return row.blocked_until - now  # an address that is blocked adds no row for each name that it thinks of
+        rows.append(row)
+    for row, limit in zip(rows, (ADDRESS, ACCOUNT), strict=True):
         row.failures = 1 if now - row.last_at > FORGIVEN_AFTER + LONGEST_BLOCK else row.failures + 1
         row.last_at = now
         beyond = row.failures - limit.free
@@ -78,12 +79,12 @@ def try_begins(session: Session, name: str, address: str, *, now: datetime) -> t
 def try_succeeded(session: Session, name: str, address: str) -> None:
     """Forget the account's failures, and one of the address: others behind it may still be guessing."""
     account, place = keys(name, address)
-    session.execute(delete(LoginAttempts).where(LoginAttempts.key == account))
     row = session.scalar(select(LoginAttempts).where(LoginAttempts.key == place).with_for_update())
     if row is not None:
         row.failures -= 1
         if row.failures < ADDRESS.free:
             row.blocked_until = None
+    session.execute(delete(LoginAttempts).where(LoginAttempts.key == account))
 
 
 def _locked(session: Session, key: str, now: datetime) -> LoginAttempts:

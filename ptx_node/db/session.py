@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from ptx_node.db.audit import append_noted, begin_notes
@@ -29,15 +30,22 @@ def open_engine(url: str, *, pool_size: int = 5) -> Engine:
 
     SQLite commits must survive power loss, because success is said after them: hence `synchronous=FULL`.
     A write transaction starts as `BEGIN IMMEDIATE` through `begin_write`, so that two writers wait and never deadlock.
+    What a statement was given stands in no error: errors are logged, and reports and numbers of patients are among it.
     """
     if url.startswith("sqlite"):
         engine = create_engine(
-            url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, pool_size=pool_size, max_overflow=50
+            url,
+            connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False},
+            pool_size=pool_size,
+            max_overflow=50,
+            hide_parameters=True,
         )
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    return create_engine(
+        url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True
+    )
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -108,6 +116,8 @@ def unavailable() -> Iterator[None]:
         raise DatabaseUnavailableError(
             f"the database does not answer: {_line(error)}. Check that it runs and that its disk has room"
         ) from error
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailableError("the database is too slow: every connection of this process has been in use for too long") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DatabaseUnavailableError(f"the database connection was lost: {_line(error)}") from error

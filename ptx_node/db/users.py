@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 
 from ptx_node.db import audit
 from ptx_node.db.access_tables import LoginLink, User, WebSession
@@ -164,7 +164,9 @@ def _keep_an_administrator(session: Session, user: User) -> None:
 
 
 def _administrators(session: Session) -> int:
-    return session.scalar(select(func.count()).where(User.role == Role.ADMINISTRATOR, User.disabled_at.is_(None))) or 0
+    """How many there are; they stay so until this transaction ends, so that two cannot each remove the other at once."""
+    active = (User.role == Role.ADMINISTRATOR, User.disabled_at.is_(None))
+    return len(session.scalars(select(User.id).where(*active).order_by(User.id).with_for_update()).all())
 
 
 def needs_first(session: Session) -> bool:

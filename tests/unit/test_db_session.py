@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, text
-from sqlalchemy.exc import StatementError
+from sqlalchemy import Engine, create_engine, select, text
+from sqlalchemy.exc import DBAPIError, StatementError
+from sqlalchemy.pool import QueuePool
 
 from ptx_node.db.session import begin_read, begin_write, now, open_engine
 from ptx_node.db.tables import DestinationState
@@ -44,6 +45,23 @@ def test_unreachable_database_is_retryable() -> None:
     with pytest.raises(DatabaseUnavailableError) as told, begin_read(engine) as session:
         session.execute(text("SELECT 1"))
     assert "\n" not in str(told.value)
+
+
+def test_no_error_tells_what_a_statement_was_given(engine: Engine) -> None:
+    """Errors are logged with their trace, and reports and numbers of patients are among what is written."""
+    with pytest.raises(DBAPIError) as told, engine.connect() as connection:
+        connection.execute(text("INSERT INTO no_such_table VALUES (:patient)"), {"patient": "MRN4711"})
+    with pytest.raises(StatementError) as beside, begin_write(engine) as session:
+        session.add(DestinationState(name="MRN4711", suspended=True, reason="", changed_at=now().replace(tzinfo=None)))
+    assert "MRN4711" not in f"{told.value} {beside.value}"
+
+
+def test_a_process_that_waits_for_its_own_connections_may_try_again() -> None:
+    engine = create_engine("sqlite://", poolclass=QueuePool, pool_size=1, max_overflow=0, pool_timeout=0.05)
+    with begin_read(engine) as first:
+        first.execute(text("SELECT 1"))
+        with pytest.raises(DatabaseUnavailableError, match="too slow"), begin_read(engine) as second:
+            second.execute(text("SELECT 1"))
 
 
 def test_a_damaged_database_is_named_as_such(tmp_path: Path) -> None:
