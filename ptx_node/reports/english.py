@@ -45,6 +45,8 @@ _PARTLY = (
 )
 _ADVERBS = r"(?:[a-z]+ly |yet |been |now |as |so |well |even |also )"
 
+INITIALS = "acdghilnpvw"
+"""Letters with which the names, descriptions and signs of one begin: most words of a text are passed over with one look."""
 TERMS = (
     r"(?<!extra)(?<!extra-)(?:intra-?)?pleural (?:space )?(?:air|gas)(?![- ]?fluid)\b(?! leak)",
     (
@@ -91,12 +93,14 @@ MASKS = (
         r"(?:without|w/o) (?:significant |interval |appreciable |any |"
         r"substantial )*(?:interval )?change\b(?! in the appearance of the chest)|but not (?=the )"
     ),
+    r"no longer (?:under tension|tension|compressive|enlarging|increasing|expanding|growing|loculated|as (?:large|big))",
     r"un-?resolved|non-?resolv\w+|without (?:complete|full) (?:resolution|re-?expansion)",
     (
         r"(?:not|hardly|barely|poorly|scarcely|in-?visible)(?: (?:definitely|clearly|well|readily|previously|"
         rf"already))*(?: {_SEEN})?,?"
         r"(?: (?:on|in|at|by)(?: (?:the|a|an|prior|previous|earlier|recent|most|conventional|plain|initial|supine|frontal|lateral|"
-        rf"chest|same-day|scout|portable|comparison|outside|last)){{1,4}} {_EXAM}\b| previously\b| before\b| earlier\b)"
+        rf"chest|same-day|scout|portable|comparison|outside|last)){{1,4}} {_EXAM}\b| previously\b| before\b| earlier\b"
+        r"| (?:on|in) (?:the |any )?(?:priors?|previous|earlier)\W*$)"
     ),
     rf"not previously {_SEEN}|previously (?:not|un)(?: ?{_SEEN}|recognized)",
     (
@@ -209,7 +213,11 @@ BEFORE = {
     ),
     "history": (
         r"\b(?:history|hx|h/o|pmh|past medical history) (?:of|for|significant for|notable for|:)?",
-        r"\bh/o\b|\bhistory\b",
+        r"\bh/o\b|\bhistory\b|\bpost(?=[- ]$)",
+        (
+            r"(?<!-)(?<!year )(?<!years )\b(?:old|remote|past)(?= (?:(?:small|tiny|large|right|left|[rl]|bilateral|apical|basal|sided|"
+            r"spontaneous|traumatic|iatrogenic|recurrent)[ -])*$)"
+        ),
         (
             r"\b(?:status[- ]post|s/p|state after|sp) (?:[a-z-]+ ){0,8}?(?:of|for)\b|\b(?:status[- ]post|s/p|"
             r"state after)(?= (?:(?:spontaneous|traumatic|right|left|recent|prior|bilateral|iatrogenic|a|recurrent) )*$)"
@@ -273,7 +281,7 @@ AFTER = {
             r"interval(?:ly)? )*(?:resolved|cleared|disappeared|resorbed|reabsorbed|absorbed|gone|vanished|evacuated)\b"
         ),
         r"\bno longer\b|\bnot any longer\b|\bnot any ?more\b",
-        r"\b(?:complete|interval|full) resolution\b|\bresolution\b",
+        r"\b(?:complete|interval|full) resolution\b|\bresolution\b|[:,]\s*no (?:\w+ of )?(?:recurrence|re-?accumulation)\b",
         r"\b(?:seen|present|noted) (?:previously|before|earlier|on [a-z ]{1,40}) (?:is|are|was) (?:not|no)\b",
     ),
     "neg": (
@@ -283,10 +291,13 @@ AFTER = {
         ),
         r"\b(?:isn't|aren't|wasn't|weren't)\b",
         r"^[ ]?(?:/|and |or |, ?)[a-z /]{0,40}:\s*(?:none|no\b|absent|negative|nil\b)",
-        r"^\W{0,3}[:=-]\s*(?:no\b|none|absent|negative|nil\b|not\b|neg\b|0\b|nothing|normal|excluded|n\b)",
+        r"^\W{0,3}(?:\([a-z/ ]{1,12}\) ?)?[:=-]\s*(?:no\b|none|absent|negative|nil\b|not\b|neg\b|0\b|nothing|normal|excluded|n\b)",
         r"^\W{0,3}(?:none|absent|negative|nil|excluded|ruled out)\b",
         r"\b(?:is|are|was|were|been|be|can be|as|be) (?:(?!not\b)\w+ )?(?:absent|excluded|ruled out|negative|denied|refuted)\b",
-        rf"\bnone (?:is|was|are) (?:definitely |clearly )?{_SEEN}(?! (?:on|at|in) the (?:left|right|other|contralateral))",
+        (
+            rf"\bnone (?:is|was|are) (?:definitely |clearly )?{_SEEN}"
+            r"(?! (?:before|previously|earlier|(?:on|at|in) (?:the )?(?:left|right|other|contralateral|prior|previous)))"
+        ),
         r"(?<!not )(?<!be )\b(?:excluded|ruled out|absent)\W{0,2}$",
     ),
     "soft": (
@@ -355,7 +366,7 @@ OTHER_SIDE = (
         r"basilar|basal|tension|right|left|r|l|enlarging|increasing)\b"
     ),
 )
-KNOWN = ("known", "recent", "yesterday's", "initial")
+KNOWN = ("known", "recent", "yesterday's", "initial", "(?:compared|in comparison) (?:to|with)")
 GROWTH = (r"[ ](?:enlargement|progression|increase|expansion|worsening|growth|re-?accumulation|size|volume)\b",)
 CONFIRMED = (r"(?:is|are|was|were|been|now|again) confirmed\b", r"confirm(?:s|ed|ing|ation of|atory)\b(?! (?:or|by))")
 EARLIER = (
@@ -433,6 +444,7 @@ DRAIN = (
         r"pig-?tails?(?: (?:catheter|drain|tube|chest|pleural)\w*)*(?! (?:ureter|neph|bil))\b|tube thoracostomy|thoracostomy\b|"
         r"pleur-?x\b|heimlich|\bchest-tube|blake drain"
     ),
+    r"drains\b(?<!jp drains)(?<!abdominal drains)(?<!surgical drains)(?<!mediastinal drains)(?! (?:into|to|in the (?:abd|pelv)))",
     (
         r"icd\b(?=[^.;]{0,20}(?:tip|seen|noted|in place))(?![^.;]{0,40}\b(?:lead|generator|pacer|pacemaker|wire|ventric|atri|"
         r"cardiac))|intercostal icd"

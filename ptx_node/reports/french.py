@@ -36,12 +36,15 @@ _GONE = (
     r"reexpan\w+|"
     r"re-expan\w+|amende\w*)"
 )
+_AT_THE_WALL = r"(?:recol+e\w*|re-?accole\w*|a la paroi|au mur|au contact de la paroi)"
 _FOLD = (
     r"(?:plis? cutanee?s?|plis?|bulles?|blebs?|artefacts?|superpositions?|bulle|emphysem\w+|kystes?|pincement|bord|bande|"
     r"image construite|cause)"
 )
 _AIR = r"(?:gazeu(?:x|ses?)|aeri(?:ques?|ens?|ennes?)|d'air)"
 
+INITIALS = "abcdeghlnpq"
+"""Letters with which the names, descriptions and signs of one begin: most words of a text are passed over with one look."""
 TERMS = (
     r"pnts?\b",
     (
@@ -94,11 +97,12 @@ MASKS = (
     ),
     (
         rf"(?:n'(?:a|ont|est|sont|avait)|ne s'est|ne se sont|ne|n') ?(?:toujours )?pas(?: (?:encore|{_SURELY}|ete|"
-        rf"significativement|notablement))* ?(?:{_GONE}|chang\w+|evolu\w+|diminu\w+|augment\w+|modifi\w+|major\w+|progress\w+|"
+        rf"significativement|notablement))* ?(?:{_GONE}|{_AT_THE_WALL}|chang\w+|"
+        r"evolu\w+|diminu\w+|augment\w+|modifi\w+|major\w+|progress\w+|"
         r"aggrav\w+|amelior\w+|compressif|suffocant|vari\w+)"
     ),
     (
-        rf"non(?: completement| totalement| encore)? (?:{_GONE}|modifi\w+|evolutif|compressif|suffocant|draine|cloisonne|"
+        rf"non(?: completement| totalement| encore)? (?:{_GONE}|{_AT_THE_WALL}|modifi\w+|evolutif|compressif|suffocant|draine|cloisonne|"
         r"majore|"
         r"connu|decrit|compliqu\w+\b(?! d)|traumatique|significativement modifi\w+|inject\w+)"
     ),
@@ -125,6 +129,7 @@ MASKS = (
     ),
     rf"{_GONE} (?:{_PARTLY}|en partie)\b",
     rf"\bn'(?:a|est) que (?:{_PARTLY}|peu|tres)?",
+    r"(?:n'est|n'est donc|non) plus (?:compressif|suffocant|sous tension|evolutif|cloisonne|aussi)",
     r"peu (?:visible|epais|abondant|important|etendu|modifie)",
     r"a l'exception d'une|sans (?:aucun )?doute|pas de doute|ne fait pas de doute",
     (
@@ -296,7 +301,7 @@ AFTER = {
             r"individualise|vu|mis en evidence|decelable|visualise|identifie)\b"
         ),
         r"\b(?:disparition|resolution|resorption|regression) (?:complete|totale)\b|:\s*(?:disparition|resolution|resorption)\b",
-        r"\bpoumons? (?:droit |gauche |bien )?(?:a la paroi|au contact de la paroi|recolle\w*)\b",
+        rf"\bpoumons? (?:droit |gauche |bien )?{_AT_THE_WALL}\b|[:,]\s*(?:sans|pas de|absence de) (?:signe de )?recidive\b",
     ),
     "neg": (
         (
@@ -305,7 +310,7 @@ AFTER = {
             rf"etre))* ?{_SEEN}\b"
         ),
         r"^[ ]?(?:/|et |ou |, ?)[a-z /]{0,40}:\s*(?:absent|absence|aucun|non\b|neant|pas\b)",
-        r"^\W{0,3}[:=-]\s*(?:non\b|absente?|absence|aucun|neant|negatif|pas\b|0\b|ras\b|nul)",
+        r"^\W{0,3}(?:\([a-z/ ]{1,12}\) ?)?[:=-]\s*(?:n(?:on)?\b|absente?|absence|aucun|neant|negatif|pas\b|0\b|ras\b|nul)",
         r"^\W{0,3}(?:absent|elimine|exclu|ecarte|infirme|neant)\b",
         (
             r"\b(?:est|sont|etre|a ete|ete|donc|peut etre|soit) (?:(?!non\b)\w+ment |donc )?(?:absente?s?|eliminee?s?|"
@@ -329,7 +334,8 @@ AFTER = {
         (
             r"~|\bpersist\w*|\b(?:re-?)?apparition|\brecidive|\brest(?:e|ant)\b|\binchang\w+|\bstable|\bstabilit\w+|"
             r"\btoujours\b|\bresiduel|\bdiminu\w+|"
-            r"\baugment\w+|\bmajor\w+|\bregress\w+|\bmesur\w+|\bconnu|\bidentique|\brepr\w+|\bcomparable|\bsimilaire|"
+            r"\baugment\w+|\bmajor\w+|\bregress\w+|\bmesur\w+|\bconnu(?![ ,]+(?:et |qui |mais |actuellement )?(?:n'|non|pas|plus))|"
+            r"\bidentique|\brepr\w+|\bcomparable|\bsimilaire|"
             r"\bestime\w*|"
             r"\breduit\w*|\breduction|\ba minima"
         ),
@@ -352,8 +358,9 @@ AFTER_BREAKS = (
         r"(?:[,:(]|\bet\b|\bainsi que\b)\s*(?:le |la |les |l'|un |une |de |d'|du |petit |minime |discret |"
         r"epanchement (?=pericard|"
         r"liquid|pleural liq))*(?:epanchements? (?:pleural |pericard|liquid|pleuraux )|foyers?|condensations?|opacite\w*|"
-        r"atelecta\w+|fractures?|drains?|sonde|"
-        r"catheters?|poumon|coeur|mediastin\w*|nodules?|emphyseme|pneumomediastin|deviation|contusions?|hemothorax|"
+        r"atelecta\w+|fractures?|drains?(?! en place)|sonde|"
+        rf"catheters?|poumon(?! (?:droit |gauche |bien )?{_AT_THE_WALL})|"
+        r"coeur|mediastin\w*|nodules?|emphyseme|pneumomediastin|deviation|contusions?|hemothorax|"
         r"lame liquid\w+|"
         r"embolie|adenopath\w+|parenchyme)"
     ),
@@ -363,7 +370,7 @@ QUALIFIED = (
     "majeur", "complet", "franc",
 )  # fmt: skip
 OTHER_SIDE = (r"(?:controlateral|nouvel?|nouveau|autre|recidive|droite?|gauche|compressif|cloisonne|supplementaire|majore|recidivant)\b",)
-KNOWN = ("connu", "initial", "recent")
+KNOWN = ("connu", "initial", "recent", "par rapport (?:a|au|aux)", "hier", "la veille")
 GROWTH = (r"[ ](?:augmentant|majore|evolutif)\b",)
 CONFIRMED = (r"(?:est|etait|bien|donc|ete|ce jour) confirmee?s?\b", r"confirm(?:e|ant|ation)\b(?! (?:ou|par))")
 EARLIER = (r"(?:precedent|precedente|precedemment|anterieur|ancien|initial|prealable|auparavant)(?= (?:[a-z'-]+ ){0,3}$)",)
@@ -394,8 +401,8 @@ SIDES = {
         "des deux poumons",
         "des deux champs",
     ),
-    "left": ("gauches?", r"g"),
-    "right": ("droite?s?", r"d(?!')"),
+    "left": ("gauches?", "gche?", r"g"),
+    "right": ("droite?s?", "dte?", r"d(?!')"),
 }
 OTHER_OWNERS = (
     (

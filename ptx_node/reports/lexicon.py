@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import ModuleType
 
-LABELLER = "2"
+LABELLER = "3"
 """Counts changes of the reading itself; changes of the tables show in the digest beside it."""
 
 TERM = (
@@ -107,7 +107,7 @@ def lexicon(language: str) -> Lexicon:
     headings = {name: Part[part] for part, names in words.HEADINGS.items() for name in names}
     return Lexicon(
         language=language,
-        mention=re.compile(rf"\b(?:{TERM}|(?P<air>{_any(words.TERMS)})|(?P<sign>{_any(words.SIGNS)}))"),
+        mention=re.compile(rf"\b(?=[{words.INITIALS}])(?:{TERM}|(?P<air>{_any(words.TERMS)})|(?P<sign>{_any(words.SIGNS)}))"),
         mask=re.compile(rf"\b{_any(words.MASKS)}"),
         clause=re.compile(WORD_START + _any(words.CLAUSES)),
         before=_kinds(words.BEFORE),

@@ -29,7 +29,7 @@ from ptx_node.simulator.reports import write
 
 SETS = Path(__file__).with_name("report_sets")
 LANGUAGES = {"english": "en", "french": "fr"}
-STAGES = ("development", "held", "blind")
+STAGES = ("development", "held", "blind", "shorthand")
 
 
 @dataclass(frozen=True)
