@@ -37,19 +37,25 @@ def export(  # noqa: PLR0917 - typer turns each argument into an option
     identified: Annotated[bool, typer.Option("--identified", help="The site's own numbers, UIDs and dates: it stays at the site.")] = False,
     truth: Annotated[TruthKind, typer.Option(help="Whose word is the truth.")] = TruthKind.REPORT,
     name: Annotated[str, typer.Option(help="Of the export: one for each receiver, so that pseudonyms cannot be linked.")] = "auditors",
+    cohort: Annotated[str, typer.Option(help="Of a cohort that `ptx cohort build` made, in place of a period.")] = "",
+    prevalence: Annotated[float | None, typer.Option(help="Tell predictive values also for this share of patients with one.")] = None,
     json: JsonOption = False,
 ) -> None:
-    """Write one package of a period; nothing stays where it cannot be written as whole."""
+    """Write one package of a period or a cohort; nothing stays where it cannot be written as whole."""
     if context.invoked_subcommand is not None:
         return
-    if not since or not until or out is None:
-        raise UsageError("an export needs --since, --until and --out. See: ptx export --help")
+    if out is None or bool(cohort) == bool(since or until) or bool(since) != bool(until):
+        raise UsageError("an export needs --out, and --since and --until, or --cohort alone. See: ptx export --help")
     if not NAME.fullmatch(name):
         raise UsageError(f"{name!r} cannot name an export: letters, digits, point, dash and underscore, at most 63")
-    from ptx_node.wiring.export import run_export  # noqa: PLC0415 - verify and recompute need no node
+    from ptx_node.wiring.export import request_of_cohort, run_export  # noqa: PLC0415 - verify and recompute need no node
 
     settings = load_settings(config)
-    request = Request(_day(since), _day(until), name, settings.node.time_zone, truth, identified, with_images, with_report_text)
+    first, last = (date.min, date.max) if cohort else (_day(since), _day(until))
+    zone = settings.node.time_zone
+    request = Request(first, last, name, zone, truth, identified, with_images, with_report_text, cohort, prevalence)
+    if cohort:
+        request = request_of_cohort(settings, request)
     done = run_export(settings, request, out, actor=acting_user())
     if json:
         print_json(_told(done))
@@ -132,8 +138,9 @@ def _told(done: Exported) -> dict[str, Any]:
 
 def _words(done: Exported, request: Request) -> str:
     who = "SIMULATED patients. " if done.simulated else ""
+    whose = f"cohort {request.cohort}, " if request.cohort else ""
     lines = [
-        f"{who}{done.cases} findings of {done.patients} patients, {done.counted} counted; {request.since} to {request.until}",
+        f"{who}{whose}{done.cases} findings of {done.patients} patients, {done.counted} counted; {request.since} to {request.until}",
         f"package {done.digest}",
         f"{done.folder}: read data/report.html, check with: ptx export verify {done.folder}",
     ]

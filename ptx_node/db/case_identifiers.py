@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from ptx_node.db.tables import ExaminationRow, FindingRow, Instance, PairRow, PatientIdentifier, RadiologyReport
+from ptx_node.db.tables import ExaminationRow, Instance, PairRow, PatientIdentifier, RadiologyReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Select
+    from sqlalchemy import ColumnElement, Select
     from sqlalchemy.orm import Session
 
     from ptx_node.db.cases import Period
@@ -26,8 +26,19 @@ def identifiers(session: Session, period: Period) -> Iterator[tuple[str, str]]:
     Of the images: UIDs, accession number, Patient ID, station. Of the patients: every number that leads to them. Of the reports that
     a finding was held against: number, accession number, Study Instance UID.
     """
-    seen, image, report = ExaminationRow, Instance, RadiologyReport
-    of_period = seen.examined_on.between(period.since, period.until)
+    of_period = ExaminationRow.examined_on.between(period.since, period.until)
+    yield from of_images(session, of_period)
+    held_against = (
+        select(PairRow.report_id)
+        .join(ExaminationRow, ExaminationRow.finding_id == PairRow.finding_id)
+        .where(of_period, PairRow.superseded_at.is_(None))
+    )
+    yield from of_reports(session, held_against)
+
+
+def of_images(session: Session, which: ColumnElement[bool]) -> Iterator[tuple[str, str]]:
+    """Of the images of some examinations, and of their patients."""
+    seen, image = ExaminationRow, Instance
     images = (
         select(
             image.sop_instance_uid,
@@ -38,24 +49,23 @@ def identifiers(session: Session, period: Period) -> Iterator[tuple[str, str]]:
             seen.station_name,
         )
         .join(seen, seen.instance_id == image.id)
-        .where(of_period)
+        .where(which)
     )
     yield from _told(session, images, (UID, UID, UID, ACCESSION, NUMBER, STATION))
     person = (
         select(PatientIdentifier.person_id)
         .join(image, image.patient_identifier_id == PatientIdentifier.id)
         .join(seen, seen.instance_id == image.id)
-        .where(of_period)
+        .where(which)
     )
     yield from _told(session, select(PatientIdentifier.value).where(PatientIdentifier.person_id.in_(person)), (NUMBER,))
-    reports = (
-        select(report.external_id, report.accession_number, report.study_instance_uid)
-        .join(PairRow, PairRow.report_id == report.id)
-        .join(FindingRow, FindingRow.id == PairRow.finding_id)
-        .join(seen, seen.finding_id == FindingRow.id)
-        .where(of_period, PairRow.superseded_at.is_(None))
-    )
-    yield from _told(session, reports, (ACCESSION, ACCESSION, UID))
+
+
+def of_reports(session: Session, which: Select[int]) -> Iterator[tuple[str, str]]:
+    """Of these reports."""
+    report = RadiologyReport
+    names = select(report.external_id, report.accession_number, report.study_instance_uid).where(report.id.in_(which))
+    yield from _told(session, names, (ACCESSION, ACCESSION, UID))
 
 
 def _told(session: Session, wanted: Select[*tuple[str, ...]], kinds: tuple[str, ...]) -> Iterator[tuple[str, str]]:

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from ptx_node.db import truths
-from ptx_node.db.tables import PairRow, RadiologyReport, RadiologyReportVersion, ReportLabelRow, UnmatchedRow
+from ptx_node.db.tables import CohortMember, PairRow, RadiologyReport, RadiologyReportVersion, ReportLabelRow, UnmatchedRow
+from ptx_node.domain.cohort import MemberState
 from ptx_node.domain.radiology_report import joined
 from ptx_node.domain.reading import TruthKind
 from ptx_node.domain.reconciliation import Unmatched
 from ptx_node.domain.truth import LabelValue
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
 NO_READING = "no_reading"
@@ -66,17 +68,33 @@ _LABEL = ("value", "laterality", "size", "depth_mm", "drain", "rule", "labeller"
 
 def report_truths(session: Session, findings: Collection[int], *, words: bool = False) -> dict[int, Truth]:
     """The label of each finding's primary pair that stands. `words`: also those that decided, which are read from the texts."""
-    pair, label, report = PairRow, ReportLabelRow, RadiologyReport
+    pair = PairRow
+    standing = (pair.finding_id.in_(findings), pair.superseded_at.is_(None), pair.secondary_reason.is_(None))
+    return _labels_by(session, pair, standing, words=words)
+
+
+def cohort_truths(session: Session, cohort_id: int, findings: Collection[int], *, words: bool = False) -> dict[int, Truth]:
+    """As `report_truths`, by the label that decided a counted member's group."""
+    member = CohortMember
+    counted = (member.cohort_id == cohort_id, member.finding_id.in_(findings), member.state == MemberState.COUNTED)
+    return _labels_by(session, member, counted, words=words)
+
+
+def _labels_by(
+    session: Session, link: type[PairRow | CohortMember], which: Sequence[ColumnElement[bool]], *, words: bool
+) -> dict[int, Truth]:
+    """What is said of each finding by the rows that hold it against a label."""
+    label, report = ReportLabelRow, RadiologyReport
     wanted = (
         select(
-            *(pair.finding_id, pair.report_id, pair.interval_s, report.source, report.external_id),
+            *(link.finding_id, link.report_id, link.interval_s, report.source, report.external_id),
             *(getattr(label, name) for name in _LABEL),
             *(label.evidence_start, label.evidence_end, report.version_ids),
             label.text_sha256 == report.text_sha256,
         )
-        .join(label, label.id == pair.label_id)
-        .join(report, report.id == pair.report_id)
-        .where(pair.finding_id.in_(findings), pair.superseded_at.is_(None), pair.secondary_reason.is_(None))
+        .join(label, label.id == link.label_id)
+        .join(report, report.id == link.report_id)
+        .where(*which)
     )
     rows = sorted(session.execute(wanted), key=lambda row: (row.finding_id, LABEL_RANK.get(row.value, len(LABEL_RANK)), row.report_id))
     first = {row.finding_id: row for row in reversed(rows)}

@@ -27,6 +27,7 @@ from ptx_node.db.tables import (
 from ptx_node.domain.cohort import Choice, CohortState, Exclusion, MemberState, Standing, Terms
 from ptx_node.domain.finding import Outcome
 from ptx_node.domain.radiology_report import PatientIdentity
+from ptx_node.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -42,6 +43,18 @@ TERMS = ("name", "since", "until", "wanted", "seed", "archive", "model", "weight
 def find(session: Session, name: str) -> Cohort | None:
     """The cohort of this name."""
     return session.scalar(select(Cohort).where(Cohort.name == name))
+
+
+def cohort_named(session: Session, name: str) -> Cohort:
+    """The cohort of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    cohort = find(session, name)
+    if cohort is None:
+        raise UsageError(f"there is no cohort {name!r}. See: ptx cohort list")
+    return cohort
 
 
 def terms_of(cohort: Cohort) -> Terms:

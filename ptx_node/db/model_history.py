@@ -14,6 +14,7 @@ from ptx_node.domain.finding import ModelIdentity
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.orm import Session
 
     from ptx_node.db.cases import Period
@@ -35,12 +36,17 @@ class Used:
 
 def used_models(session: Session, period: Period) -> list[Used]:
     """What answered about images examined in the period, by name, version and time."""
+    return used_where(session, ExaminationRow.examined_on.between(period.since, period.until))
+
+
+def used_where(session: Session, which: ColumnElement[bool]) -> list[Used]:
+    """As `used_models`, of some examinations."""
     row = FindingRow
     identity = (row.model_manufacturer, row.model_name, row.model_version, row.weights_sha256, row.device_uid)
     wanted = (
         select(*identity, row.threshold, func.count(), func.min(row.inferred_at), func.max(row.inferred_at))
         .join(ExaminationRow, ExaminationRow.finding_id == row.id)
-        .where(ExaminationRow.examined_on.between(period.since, period.until))
+        .where(which)
         .group_by(*identity, row.threshold)
     )
     found = [Used(ModelIdentity(*one[:5]), *one[5:]) for one in session.execute(wanted)]

@@ -1,4 +1,4 @@
-"""Writes the case table of a period from the database: cases, exclusions, their course over time, and the counts of the flow chart.
+"""Writes the case table of a period or a cohort from the database: cases, exclusions, their course over time, counts of the flow chart.
 
 Two passes over the findings, a page at a time: the first decides what must be made coarser and finds the order of the pseudonyms, the
 second writes. All of it is of one snapshot, which the caller's session has to be (`ptx_node.db.session.begin_snapshot`).
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from ptx_node.db import case_counts, cases
 from ptx_node.domain.finding import Outcome
 from ptx_node.domain.reading import TruthKind
 from ptx_node.domain.study import SIMULATED_ISSUER
@@ -19,7 +18,8 @@ from ptx_node.validation.case_course import LAST, Counted, course
 from ptx_node.validation.case_rows import identifiers, model_of, row_of, told_of_person
 from ptx_node.validation.case_table import writing_csv, writing_parquet, yes_told
 from ptx_node.validation.case_tally import Tally
-from ptx_node.validation.exclusions import Exclusion, exclusion_before_truth, exclusion_by_truth, exclusion_of_unread
+from ptx_node.validation.exclusions import Exclusion, exclusion_by_truth
+from ptx_node.validation.samples import OfPeriod
 from ptx_node.validation.small_cells import SMALLEST_CELL, plan
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from ptx_node.db.cases import Case, Key, Period
     from ptx_node.validation.case_rows import Naming
     from ptx_node.validation.flow import Flow
-    from ptx_node.validation.small_cells import Plan
+    from ptx_node.validation.samples import Sample
+from ptx_node.validation.small_cells import Plan
 
 CASES_CSV, CASES_PARQUET, EXCLUSIONS_CSV, OVER_TIME_CSV = "cases.csv", "cases.parquet", "exclusions.csv", "over_time.csv"
 
@@ -76,16 +77,19 @@ def write_case_table(
     truth: TruthKind = TruthKind.REPORT,
     smallest_cell: int = SMALLEST_CELL,
 ) -> CaseTable:
+    """As `write_sample`, of everybody examined in a period, with truth of one kind."""
+    return write_sample(OfPeriod(session, period, truth), folder, naming, smallest_cell=smallest_cell)
+
+
+def write_sample(sample: Sample, folder: Path, naming: Naming, *, smallest_cell: int = SMALLEST_CELL) -> CaseTable:
     """Write `cases.csv`, `cases.parquet`, `exclusions.csv` and `over_time.csv` into a folder that has none of them.
 
     The same snapshot gives the same bytes, on either database.
 
     Args:
-        session: of one snapshot.
+        sample: whose cases, of one snapshot.
         folder: is there.
-        period: local days of examination.
         naming: who is told how; an identified table has nothing made coarser.
-        truth: whose word the answers are held against.
         smallest_cell: patients that share what a row tells of them, at least.
 
     Raises:
@@ -93,20 +97,17 @@ def write_case_table(
         UsageError: a file is there already or cannot be written; pyarrow is missing; the smallest cell is below 1.
         DatabaseUnavailableError: a retry may help.
     """
-    survey = _Survey(session, naming, truth)
-    told = survey.persons(cases.keys(session, period))
+    survey = _Survey(sample, naming)
+    told = survey.persons(sample.keys())
     coarser = None if naming.identified else plan(told, identifiers(), "patient", smallest_cell)
     for _ in told:  # what no plan has read
         pass
-    writing = _Writing(session, naming, truth, coarser, Tally(truth))
-    for one in case_counts.unread(session, period):
-        writing.tally.unread(one.kind, exclusion_of_unread(one), one.code, one.count)
-    if truth is TruthKind.REPORT:
-        writing.tally.reports = case_counts.reports_alone(session, period)
+    writing = _Writing(sample, naming, coarser, Tally(sample.truth))
     with writing_csv(folder / CASES_CSV, COLUMNS) as write, writing_parquet(folder / CASES_PARQUET, COLUMNS) as write_too:
         writing.run(survey.decided(), (write, write_too))
+    flow, flows = sample.charts(writing.tally, sorted({one.model for one in survey.listed}))
     with writing_csv(folder / EXCLUSIONS_CSV, EXCLUSIONS) as write:
-        for row in writing.tally.exclusions():
+        for row in sample.exclusions(writing.tally):
             write(row)
     with writing_csv(folder / OVER_TIME_CSV, OVER_TIME) as write:
         for row in course(writing.counted, 1 if naming.identified else smallest_cell):
@@ -116,8 +117,8 @@ def write_case_table(
         len(survey.patients),
         len({one.patient for one in writing.counted}),
         survey.simulated,
-        writing.tally.flow(),
-        {model: writing.tally.flow(model) for model in sorted({one.model for one in survey.listed})},
+        flow,
+        flows,
         coarser,
     )
 
@@ -138,9 +139,8 @@ class _Listed(NamedTuple):
 class _Survey:
     """The first pass: what is kept of each finding until the second, about 0.3 kB."""
 
-    session: Session
+    sample: Sample
     naming: Naming
-    truth: TruthKind
     listed: list[_Listed] = field(default_factory=list)
     patients: set[str] = field(default_factory=set)
     simulated: int = 0
@@ -148,8 +148,8 @@ class _Survey:
 
     def persons(self, keys: Sequence[Key]) -> Iterator[dict[str, str]]:
         """What each row tells of its person."""
-        for key, case in _paged(self.session, keys, self.truth):
-            before, model = exclusion_before_truth(case), model_of(case)
+        for key, case in _paged(self.sample, keys):
+            before, model = self.sample.excluded(case), model_of(case)
             one_object = self._known.setdefault(model, model)
             excluded, without_truth = before is not None, exclusion_by_truth(case) is not None
             self.listed.append(_Listed(self.naming.uid(case.image_uid), one_object, excluded, without_truth, *key, before))
@@ -172,16 +172,15 @@ class _Survey:
 class _Writing:
     """The second pass."""
 
-    session: Session
+    sample: Sample
     naming: Naming
-    truth: TruthKind
     plan: Plan | None
     tally: Tally
     counted: list[Counted] = field(default_factory=list)
 
     def run(self, decided: Sequence[tuple[Key, Exclusion | None]], writers: Sequence[Callable[[Mapping[str, str]], None]]) -> None:
         """Write every row in this order."""
-        paged = _paged(self.session, [key for key, _ in decided], self.truth, words=True)
+        paged = _paged(self.sample, [key for key, _ in decided], words=True)
         for (_, case), (_, exclusion) in zip(paged, decided, strict=True):
             row = row_of(case, self.naming, exclusion or exclusion_by_truth(case))
             if self.plan is not None:
@@ -195,7 +194,7 @@ class _Writing:
                 self.counted.append(Counted(*moment, row["case_id"], row["model"], called, row["truth"], row["patient"]))
 
 
-def _paged(session: Session, keys: Sequence[Key], truth: TruthKind, *, words: bool = False) -> Iterator[tuple[Key, Case]]:
+def _paged(sample: Sample, keys: Sequence[Key], *, words: bool = False) -> Iterator[tuple[Key, Case]]:
     for first in range(0, len(keys), PAGE):
         some = keys[first : first + PAGE]
-        yield from zip(some, cases.page(session, some, truth, words=words), strict=True)
+        yield from zip(some, sample.page(some, words=words), strict=True)

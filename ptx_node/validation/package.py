@@ -64,9 +64,11 @@ class Request:
     """What somebody asked for.
 
     Attributes:
-        since, until: local days of examination, both within.
+        since, until: local days of examination, both within; of a cohort those of its CTs.
         name: of the export; another name gives pseudonyms that cannot be linked with these.
         time_zone: of the days.
+        cohort: whose counted members it is of; empty: everybody examined in the period.
+        prevalence: for which predictive values are told beside those of these cases.
     """
 
     since: date
@@ -77,6 +79,8 @@ class Request:
     identified: bool = False
     with_images: bool = False
     with_report_text: bool = False
+    cohort: str = ""
+    prevalence: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As export.json has it, and the audit trail."""
@@ -89,13 +93,16 @@ class Request:
             "identified": self.identified,
             "with_images": self.with_images,
             "with_report_text": self.with_report_text,
+            "cohort": self.cohort,
+            "prevalence": self.prevalence,
         }
 
     @property
     def words(self) -> str:
         """What it is, in one line."""
         how = "identified: it stays at the site" if self.identified else "de-identified"
-        return f"Validation of a pneumothorax AI, images of {self.since} to {self.until}, {how}"
+        whose = f"cohort {self.cohort} of CT reports" if self.cohort else "images"
+        return f"Validation of a pneumothorax AI, {whose} of {self.since} to {self.until}, {how}"
 
 
 def check_request(request: Request) -> None:
@@ -108,6 +115,10 @@ def check_request(request: Request) -> None:
         raise UsageError(
             "texts of reports cannot be de-identified: --with-report-text needs --identified, and such a package stays at the site"
         )
+    if request.cohort and request.truth is not TruthKind.REPORT:
+        raise UsageError("a cohort is held against the CT reports that it was built of: no other truth can be given with it")
+    if request.prevalence is not None and not 0 < request.prevalence < 1:
+        raise UsageError(f"the prevalence {request.prevalence:g} is not between 0 and 1")
     if request.with_images and request.identified:
         raise UsageError("images are exported de-identified only: give --with-images without --identified")
 
@@ -203,5 +214,7 @@ def _reproduce(request: Request, *, simulated: bool, seed: int) -> str:
 
 def _options(request: Request) -> list[str]:
     flags = {"--identified": request.identified, "--with-images": request.with_images, "--with-report-text": request.with_report_text}
-    options = [f"--since {request.since}", f"--until {request.until}", f"--truth {request.truth.value}"]
+    days = [f"--since {request.since}", f"--until {request.until}", f"--truth {request.truth.value}"]
+    options = [f"--cohort {request.cohort}"] if request.cohort else days
+    options += [f"--prevalence {request.prevalence!r}"] if request.prevalence is not None else []
     return options + ([f"--name {request.name}"] if request.name else []) + [flag for flag, wanted in flags.items() if wanted]

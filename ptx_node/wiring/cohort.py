@@ -246,9 +246,7 @@ def show_cohort(settings: Settings, name: str) -> Shown:
     engine = open_database(settings)
     schema.require_latest(engine)
     with begin_read(engine) as session:
-        cohort = cohorts.find(session, name)
-        if cohort is None:
-            raise UsageError(f"there is no cohort {name!r}. See: ptx cohort list")
+        cohort = cohorts.cohort_named(session, name)
         figures = figures_of(cohorts.members(session, cohort.id))
         flow = flow_of(cohorts.counts(session, cohort.id), figures.table)
         return Shown(cohort, flow, figures, cohorts.labels_changed(session, cohort.id), counted_twice(session, cohort.id))

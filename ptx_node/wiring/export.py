@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from ptx_node import __version__
 from ptx_node.db import audit, case_identifiers, model_history, schema, thresholds
 from ptx_node.db.cases import Period
-from ptx_node.db.session import begin_snapshot, begin_write
+from ptx_node.db.cohorts import cohort_named
+from ptx_node.db.session import begin_read, begin_snapshot, begin_write
 from ptx_node.domain.audit import START
 from ptx_node.domain.audit_events import export as export_event
 from ptx_node.domain.promise import Promise
 from ptx_node.errors import PermanentError
 from ptx_node.model.metadata import WEIGHTS
 from ptx_node.validation import audit_segment, figures, model_cards, package, package_scan, report
-from ptx_node.validation.case_export import CASES_CSV, OVER_TIME_CSV, write_case_table
+from ptx_node.validation.case_export import CASES_CSV, OVER_TIME_CSV, write_sample
 from ptx_node.validation.case_rows import Identified, Pseudonymous, pseudonymous
 from ptx_node.validation.case_table import read_cases, read_table
 from ptx_node.validation.configuration import rules_told, settings_told
@@ -26,6 +26,7 @@ from ptx_node.validation.leak_needles import Identifier, Kind
 from ptx_node.validation.metrics import OVER_TIME, USED, Analysis, canonical, compute
 from ptx_node.validation.package_cases import write_case_images, write_report_texts
 from ptx_node.validation.partial_folder import whole_or_nothing
+from ptx_node.validation.samples import OfCohort, OfPeriod
 from ptx_node.wiring.models import bundle_folders
 from ptx_node.wiring.node import open_database, open_store, settings_sha256
 
@@ -40,11 +41,10 @@ if TYPE_CHECKING:
     from ptx_node.settings import Settings
     from ptx_node.validation.case_export import CaseTable
     from ptx_node.validation.package import Request
+    from ptx_node.validation.samples import Sample
 
 DATA = "data"
 UNNAMED = "a site that uses ptx-node"
-COMMITS_WITHIN = timedelta(minutes=1)
-"""A row of the trail is written at the end of the transaction whose times it follows."""
 KINDS = {
     case_identifiers.NUMBER: Kind.NUMBER,
     case_identifiers.ACCESSION: Kind.ACCESSION,
@@ -101,7 +101,7 @@ def run_export(settings: Settings, request: Request, target: Path, *, actor: str
     try:
         with whole_or_nothing(target) as folder:
             with begin_snapshot(engine) as session:
-                made = _Making(settings, request, session, folder, naming, tell)
+                made = _Making(settings, request, session, sample_of(session, request), folder, naming, tell)
                 exported = made.everything(target)
             with begin_write(engine) as session:
                 counts = {"cases": exported.cases, "counted": exported.counted, "patients": exported.patients, "images": exported.images}
@@ -109,6 +109,31 @@ def run_export(settings: Settings, request: Request, target: Path, *, actor: str
     finally:
         engine.dispose()
     return exported
+
+
+def sample_of(session: Session, request: Request) -> Sample:
+    """Whom it is of.
+
+    Raises:
+        UsageError: there is no such cohort, or it is not complete.
+    """
+    if not request.cohort:
+        return OfPeriod(session, Period(request.since, request.until, ZoneInfo(request.time_zone)), request.truth)
+    return OfCohort(session, cohort_named(session, request.cohort))
+
+
+def request_of_cohort(settings: Settings, request: Request) -> Request:
+    """The request with the days of its cohort.
+
+    Raises:
+        UsageError: there is no such cohort.
+    """
+    engine = open_database(settings)
+    schema.require_latest(engine)
+    with begin_read(engine) as session:
+        found = cohort_named(session, request.cohort)
+    engine.dispose()
+    return replace(request, since=found.since, until=found.until)
 
 
 def trail_of(settings: Settings) -> audit_segment.Stands:
@@ -138,6 +163,7 @@ class _Making:
     settings: Settings
     request: Request
     session: Session
+    sample: Sample
     folder: Path
     naming: Pseudonymous | Identified
     tell: Callable[[str], None]
@@ -146,15 +172,11 @@ class _Making:
     def data(self) -> Path:
         return self.folder / DATA
 
-    @property
-    def period(self) -> Period:
-        return Period(self.request.since, self.request.until, ZoneInfo(self.request.time_zone))
-
     def everything(self, target: Path) -> Exported:
         self.data.mkdir()
         self.tell("cases")
         smallest = self.settings.export.smallest_cell
-        table = write_case_table(self.session, self.data, self.period, self.naming, truth=self.request.truth, smallest_cell=smallest)
+        table = write_sample(self.sample, self.data, self.naming, smallest_cell=smallest)
         said_by_site = self.settings.node.site.upper().startswith("SIMULATED")  # images of a public set need not say it themselves
         simulated = table.rows > 0 and (said_by_site or table.simulated == table.rows)
         self.tell("audit trail")
@@ -165,7 +187,7 @@ class _Making:
         self.tell("images and texts")
         images, left_out = self._images()
         if self.request.with_report_text:
-            write_report_texts(self.session, self.period, self.data)
+            write_report_texts(self.session, self.sample, self.data)
         package.write_texts(self.data, self.request, simulated=simulated, seed=metrics["analysis"]["seed"])
         package.write_json(
             self.data / package.ABOUT,
@@ -190,10 +212,8 @@ class _Making:
         return Exported(target, digest, table.rows, table.patients, counted, simulated, images, left_out, metrics, seen)
 
     def _audit(self) -> tuple[audit_segment.About, date]:
-        """The trail's rows of the period, and of what was said of its images later; and the day of the last one."""
-        begin, end = _moments(self.period)
-        last_word = model_history.last_word(self.session, self.period)
-        part = audit.segment(self.session, begin, max(end, last_word + COMMITS_WITHIN) if last_word else end)
+        """The trail's rows of the sample, and of what was said of its images later; and the day of the last one."""
+        part = audit.segment(self.session, *self.sample.moments())
         if part is None:
             return audit_segment.write_segment(self.data, (), START, reduced=not self.request.identified), self.request.until
         last = model_history.last_that_matters(self.session, part.first, part.last)
@@ -201,11 +221,17 @@ class _Making:
         rows = audit.entries(self.session, audit.Segment(part.first, last)) if last >= part.first else ()
         about = audit_segment.write_segment(self.data, rows, after, reduced=not self.request.identified)
         moment = model_history.recorded_at(self.session, about.head.sequence)
-        return about, moment.astimezone(self.period.zone).date() if moment else self.request.until
+        return about, moment.astimezone(ZoneInfo(self.request.time_zone)).date() if moment else self.request.until
 
     def _figures(self, table: CaseTable, *, simulated: bool) -> dict[str, Any]:
         smallest = 1 if self.request.identified else self.settings.export.smallest_cell
-        analysis = Analysis(smallest_cell=smallest, promise=Promise(**self.settings.promised.model_dump()), simulated=simulated)
+        analysis = Analysis(
+            smallest_cell=smallest,
+            prevalence=self.request.prevalence,
+            balanced=self.sample.balanced,
+            promise=Promise(**self.settings.promised.model_dump()),
+            simulated=simulated,
+        )
         metrics = compute(read_cases(self.data / CASES_CSV, USED), read_table(self.data / OVER_TIME_CSV, OVER_TIME), analysis)
         (self.data / "metrics.json").write_bytes(canonical(metrics))
         package.write_json(self.data / "flow.json", table.flow.to_json())
@@ -221,6 +247,7 @@ class _Making:
             "node_version": __version__,
             "site": self._site(simulated=simulated),
             "period": f"{self.request.since} to {self.request.until} ({self.request.time_zone})",
+            **({"cohort": self.sample.words} if self.sample.words else {}),
             "models": list(table.models),
             "settings_sha256": settings_sha256(self.settings),
         }
@@ -230,7 +257,7 @@ class _Making:
         return self.settings.node.site if self.request.identified or simulated else UNNAMED
 
     def _configuration(self) -> None:
-        used = model_history.used_models(self.session, self.period)
+        used = self.sample.used_models()
         bundles = {_weights(folder): folder for folder in bundle_folders(self.settings).values()}
         model_cards.write_models(self.data, [one.model for one in used], bundles.get)
         smallest = 1 if self.request.identified else self.settings.export.smallest_cell
@@ -242,11 +269,11 @@ class _Making:
     def _images(self) -> tuple[int, int]:
         if not self.request.with_images or isinstance(self.naming, Identified):
             return 0, 0
-        return write_case_images(self.session, self.period, self.data, open_store(self.settings).path, self.naming)
+        return write_case_images(self.session, self.sample, self.data, open_store(self.settings).path, self.naming)
 
     def _scanned(self) -> tuple[str, ...]:
         """Look for every identifier of the originals; what a person has to look at."""
-        found = (Identifier(KINDS[kind], value) for kind, value in case_identifiers.identifiers(self.session, self.period))
+        found = (Identifier(KINDS[kind], value) for kind, value in self.sample.identifiers())
         seen: dict[str, None] = {}
         for leak in package_scan.leaks(self.folder, found):
             if leak.certain:
@@ -255,12 +282,6 @@ class _Making:
                 )
             seen[f"{leak.file}: {leak.what}"] = None
         return tuple(seen)
-
-
-def _moments(period: Period) -> tuple[datetime, datetime]:
-    """The first moment of the period, and the first one after it."""
-    first, after = (datetime.combine(day, time(), period.zone) for day in (period.since, period.until + timedelta(days=1)))
-    return first, after
 
 
 def _weights(folder: Path) -> str:

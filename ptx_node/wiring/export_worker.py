@@ -129,6 +129,8 @@ def request_of(told: dict[str, object], time_zone: str) -> Request:
         bool(told["identified"]),
         bool(told["with_images"]),
         bool(told["with_report_text"]),
+        str(told.get("cohort", "")),  # rows of an earlier version have neither of these
+        None if told.get("prevalence") is None else float(str(told["prevalence"])),
     )
 
 

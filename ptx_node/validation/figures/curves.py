@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ptx_node.validation.figures.discrimination import counted, foot
 from ptx_node.validation.figures.picture import BLUE, GREY, INK, ORANGE, Picture, canvas, finished
+from ptx_node.validation.metrics.balanced import OF
 from ptx_node.validation.wording import confidence
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def decision(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Pic
     share = confidence(curve[0]["model"])
     words = (
         f"Net benefit of {counted(model)}, in found cases per case seen, {share} band by patient. "
-        "It holds only where the cases come as they do in practice."
+        "It holds only where the cases come as they do in practice"
+        + (", and these do not: their share of positives was chosen." if OF in curve[0]["model"] else ".")
     )
     return [
         finished(

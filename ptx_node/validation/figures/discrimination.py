@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.patches import Rectangle
 
 from ptx_node.validation.figures.picture import BLUE, GREEN, GREY, INK, ORANGE, PALE_BLUE, PALE_GREY, Picture, canvas, finished
+from ptx_node.validation.metrics.balanced import OF
 from ptx_node.validation.wording import confidence, number, shown, stated, whole, with_interval
 
 if TYPE_CHECKING:
@@ -98,10 +99,12 @@ def table(key: str, model: Mapping[str, Any], *, simulated: bool) -> list[Pictur
     beside |= {(0.03, -0.22): ("sensitivity", "sensitivity"), (1.03, -0.22): ("specificity", "specificity")}
     for (x, y), (short, name) in beside.items():
         one = stated(answers[name])
-        axes.text(x, y, f"{short} {number(one['value'])}", va="center", fontweight="bold")
+        whose = " (balanced)" if OF in one else ""
+        axes.text(x, y, f"{short}{whose} {number(one['value'])}", va="center", fontweight="bold")
         axes.text(x, y - 0.2, f"{with_interval(one).partition(' ')[2]}".strip("()"), va="center", fontsize=8)
     told = ", ".join(f"{whole(n[name])} {name.replace('_', ' ')}" for name, _ in cells.values())
-    words = f"2x2 table of {counted(model)}: {told}."
+    sample = " PPV and NPV are of the balanced sample, of no practice." if OF in stated(answers["positive_predictive_value"]) else ""
+    words = f"2x2 table of {counted(model)}: {told}.{sample}"
     return [
         finished(
             figure,

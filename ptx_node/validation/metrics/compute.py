@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ptx_node.validation.case_columns import KEY
+from ptx_node.validation.metrics.balanced import of_sample_alone
 from ptx_node.validation.metrics.groups import OF_ALL, OF_POSITIVES, subgroups
 from ptx_node.validation.metrics.sections import answers, benefit, discrimination, probabilities, thresholds
 from ptx_node.validation.metrics.selection import OfModel, models_in
@@ -79,7 +80,7 @@ def _of_model(model: OfModel, over_time: Mapping[str, NDArray[Any]], analysis: A
     judged = model.counted
     kinds, thresholds_used = np.unique(model.columns["kind"]), np.unique(model.of_counted("threshold"))
     used = [float(one) for one in thresholds_used[~np.isnan(thresholds_used)]]
-    return {
+    found: Tree = {
         "name": model.name,
         "kinds": [str(one) for one in kinds],
         "counts": _counts(model),
@@ -95,6 +96,7 @@ def _of_model(model: OfModel, over_time: Mapping[str, NDArray[Any]], analysis: A
         "subgroups": subgroups(model, analysis),
         "over_time": followed(over_time, model.name, analysis),
     }
+    return of_sample_alone(found) if analysis.balanced else found
 
 
 def _counts(model: OfModel) -> Tree:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from ptx_node.validation.metrics.balanced import OF
 from ptx_node.validation.wording import HARD, interval, number, shown, whole
 
 if TYPE_CHECKING:
@@ -96,4 +97,5 @@ def figure(name: str, one: Mapping[str, Any], digits: int = 3) -> Row:
         how += f", {one['resamples']} resamples, seed {one['seed']}"
     if one.get("resamples_without"):
         how += f", {one['resamples_without']} without the figure"
+    name = f"{name}, in the balanced sample" if OF in one else name
     return shown(name), number(one["value"], digits), interval(one, digits), n, f"{how}; {one['note']}" if "note" in one else how, one["id"]

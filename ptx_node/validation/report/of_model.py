@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ptx_node.validation.metrics.balanced import OF
 from ptx_node.validation.report.blocks import Block, Heading, Shown, Table, Words, figures
 from ptx_node.validation.wording import WATCHED, interval, number, shown, whole, with_interval
 
@@ -35,6 +36,10 @@ FEW_WORDS = (
 )
 
 
+NOT_STATED = (
+    "The cohort was balanced by hand: predictive values and accuracy of the balanced sample are of no practice. For a stated share of "
+    "patients with a pneumothorax they are given by `ptx export --prevalence`."
+)
 MOST_ALARMS = 20
 
 
@@ -74,7 +79,9 @@ def _answers(key: str, model: Mapping[str, Any], analysis: Mapping[str, Any]) ->
         there = answers["at_prevalence"]
         names = ("positive_predictive_value", "negative_predictive_value")
         blocks.append(figures(f"If {there['prevalence']:g} of patients had one", [(SHARES[name], there[name]) for name in names]))
-    elif not analysis["balanced"]:
+    elif analysis["balanced"]:
+        blocks.append(Words(NOT_STATED, "notice"))
+    else:
         blocks.append(Words("Predictive values and accuracy hold for the share of pneumothoraces among these very cases only.", "small"))
     return blocks
 
@@ -127,6 +134,11 @@ BRIEF = {"auc": "AUC", "sensitivity": "sensitivity", "specificity": "specificity
 }
 
 
+def _brief(some: Mapping[str, Any]) -> dict[str, str]:
+    """The names of the few figures, some of them of the balanced sample alone."""
+    return {name: f"{words} (balanced)" if OF in some.get(name, {}) else words for name, words in BRIEF.items()}
+
+
 def _ways(key: str, model: Mapping[str, Any]) -> list[Block]:
     part, silent = model["uncertain"], model["not_mentioned"]
     ways = {
@@ -145,7 +157,7 @@ def _ways(key: str, model: Mapping[str, Any]) -> list[Block]:
         ),
         Table(
             f"The main figures of {key}, uncertain reports counted each way",
-            ("uncertain reports", "cases", *BRIEF.values(), "cited as"),
+            ("uncertain reports", "cases", *_brief(part["excluded"]).values(), "cited as"),
             tuple(rows),
             numbers=tuple(range(1, 7)),
             codes=(7,),
@@ -241,7 +253,7 @@ def _thresholds(key: str, model: Mapping[str, Any]) -> list[Block]:
         *_caution(part),
         Table(
             f"{key} at other thresholds",
-            ("threshold", *list(BRIEF.values())[1:]),
+            ("threshold", *list(_brief(part["sweep"][0] if part["sweep"] else {}).values())[1:]),
             tuple(swept),
             numbers=(0, 1, 2, 3, 4),
             widths=(0.14, 0.215, 0.215, 0.215, 0.215),
