@@ -30,14 +30,19 @@ class Taken:
 
 @dataclass
 class Hook:
-    """A webhook's other end. `status` is what it answers; 0: nothing, until `go_on` is set."""
+    """A webhook's other end. `status` is what it answers; 0: nothing.
+
+    With `slow` it waits for `go_on` before it answers. `heard` is set when the caller has read the answer and has gone.
+    """
 
     url: str = ""
     status: int = 200
     answer_headers: dict[str, str] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     came: threading.Event = field(default_factory=threading.Event)
+    slow: bool = False
     go_on: threading.Event = field(default_factory=threading.Event)
+    heard: threading.Event = field(default_factory=threading.Event)
 
     def bodies(self) -> list[bytes]:
         return [one.body for one in self.taken]
@@ -52,14 +57,18 @@ def running_hook(tls: tuple[Path, Path] | None = None) -> Iterator[Hook]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             hook.taken.append(Taken(self.path, dict(self.headers), body))
             hook.came.set()
+            if hook.status == 0 or hook.slow:
+                hook.go_on.wait(60)
             if hook.status == 0:
-                hook.go_on.wait(20)
                 return
             self.send_response(hook.status)
             for name, value in hook.answer_headers.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", "0")
             self.end_headers()
+            self.wfile.flush()
+            if hook.slow and self.rfile.read(1) == b"":
+                hook.heard.set()
 
         def log_message(self, *words: Any) -> None:
             """Say nothing on standard error."""

@@ -6,6 +6,7 @@ import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from ptx_node.cli.context import ConfigOption, JsonOption, LimitOption, acting_user, load_settings, print_list
 from ptx_node.db import audit, notices, schema
@@ -32,8 +33,8 @@ def receivers(config: ConfigOption = None, json: JsonOption = False) -> None:
         {
             "name": one.name,
             "type": one.type,
-            "recipients": list(one.recipients) if isinstance(one, MailReceiver) else [],
-            "kinds": list(one.kinds),
+            "recipients": " ".join(one.recipients) if isinstance(one, MailReceiver) else "",
+            "kinds": " ".join(one.kinds),
             "identifiers": one.identifiers,
         }
         for one in load_settings(config).notifications.receivers
@@ -56,6 +57,8 @@ def list_notices(
     schema.require_latest(engine)
     with begin_read(engine) as session:
         rows = notices.newest(session, receiver=receiver, state=state or "", limit=limit)
+    for row in () if json else rows:  # names come from outside: a table takes brackets for colours
+        row |= {"subject": escape(row["subject"]), "error": escape(row["error"] or "")}
     columns = ("queued_at", "receiver", "recipient", "kind", "subject", "step", "state", "attempts", "told_at", "error")
     print_list(rows, columns=columns, json=json, title="notices", empty="no notices")
 
@@ -68,6 +71,8 @@ def conditions(config: ConfigOption = None, json: JsonOption = False) -> None:
     with begin_read(engine) as session:
         found = notices.open_conditions(session)
     rows = [{name: getattr(one, name) for name in ("kind", "subject", "began_at", "seen_at", "facts")} for one in found]
+    for row in () if json else rows:
+        row["subject"] = escape(row["subject"])
     print_list(rows, columns=("kind", "subject", "began_at", "seen_at"), json=json, title="conditions", empty="nothing is wrong")
 
 

@@ -12,17 +12,19 @@ from ptx_node.db.session import now
 from ptx_node.domain.retrieval import StudyQuery
 from ptx_node.domain.rule_check import Severity
 from ptx_node.errors import PtxError
+from ptx_node.settings import WebhookReceiver
 from ptx_node.wiring import export_folder
 from ptx_node.wiring.door_certificates import certificate_shown, doors_with_tls
 from ptx_node.wiring.models import describe_models, problems_of_rules
 from ptx_node.wiring.monitoring import ask_broker
 from ptx_node.wiring.node import make_destination, make_home, open_database
+from ptx_node.wiring.notices import make_receiver
 from ptx_node.wiring.retrieval import make_archive, make_pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ptx_node.settings import Archive, Settings
+    from ptx_node.settings import Archive, NoticeReceiver, Settings
 
 OK, WARNING, FAILED = "ok", "warning", "failed"
 NO_STUDY = "2.25.0"
@@ -40,7 +42,8 @@ class Check:
 
 def examine(settings: Settings) -> list[Check]:
     """Look at everything; nothing is changed, and nothing is sent but echoes."""
-    return [check for look in (_home, _database, _broker, _doors, _models, _rules, _destinations, _archives) for check in look(settings)]
+    looks = (_home, _database, _broker, _doors, _models, _rules, _destinations, _archives, _receivers)
+    return [check for look in looks for check in look(settings)]
 
 
 def _tried(name: str, look: Callable[[], str]) -> Check:
@@ -139,6 +142,20 @@ def _destinations(settings: Settings) -> Iterator[Check]:
     for one in settings.destinations:
         adapter = make_destination(one, settings)
         yield _tried(f"destination {one.name}", adapter.echo)
+
+
+def _receivers(settings: Settings) -> Iterator[Check]:
+    """Their files and templates; a notice is sent by `ptx notify test` only."""
+    for one in settings.notifications.receivers:
+
+        def look(one: NoticeReceiver = one) -> str:
+            receiver = make_receiver(one, settings)
+            return f"{one.type}, {len(receiver.recipients)} recipient(s); try it: ptx notify test {one.name}"
+
+        yield _tried(f"receiver {one.name}", look)
+        plain = one.plain_http if isinstance(one, WebhookReceiver) else one.security == "none"
+        if plain:
+            yield Check(f"receiver {one.name}", WARNING, "its notices go without TLS: meant for the same machine only")
 
 
 def _archives(settings: Settings) -> Iterator[Check]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -430,22 +431,37 @@ tell_due(open_engine(database), receiver, owner="child", policy=Policy(lease_s=0
 """
 
 
+@contextmanager
+def nobody_else_writes(engine: Engine) -> Iterator[None]:
+    """Until the block ends, what another process wants to keep waits."""
+    with engine.execution_options(ptx_write=True).connect() as connection:  # on SQLite the one writer
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("LOCK TABLE notices IN EXCLUSIVE MODE")
+        yield
+        connection.rollback()
+
+
 def test_a_scheduler_killed_between_sending_and_recording_tells_it_again_under_the_same_id(
     either: Engine, database_url: str, hook: Hook
 ) -> None:
-    """It dies by SIGKILL when the receiver has the notice, and before it can keep that: doubled at most, and never lost."""
+    """It has read that the notice was taken, and dies by SIGKILL before it can keep that: doubled at most, and never lost."""
     set_aside(either)
     site = Site(either, Clock(), (only(NoticeKind.QUARANTINE),))
     site.look()
-    hook.status = 0
+    hook.slow = True
     child = subprocess.Popen([sys.executable, "-c", CHILD, database_url, hook.url, SECRET], cwd=ROOT)
     try:
         assert hook.came.wait(120), "the notice did not come"
-        assert ["sending"] == [one.state for one in site.rows()]
+        with nobody_else_writes(either):
+            hook.go_on.set()
+            assert hook.heard.wait(60), "the answer was not read"
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
     finally:
-        os.kill(child.pid, signal.SIGKILL)
+        child.kill()
         child.wait()
-    hook.status = 200
+    assert ["sending"] == [one.state for one in site.rows()]
+    hook.slow = False
     site.clock.moment = datetime.now(UTC) + timedelta(seconds=5)
     assert 1 == site.tell(webhook(hook))
     assert 0 == site.tell(webhook(hook))
@@ -526,6 +542,9 @@ def test_the_command_tests_lists_and_retries(config: Path, hook: Hook, post: Pos
     def ptx(*words: str) -> int:
         return main(["notify", *words, "--config", str(config)])
 
+    main(["doctor", "--json", "--config", str(config)])
+    seen = {(one["name"], one["state"]) for one in json.loads(capfd.readouterr().out)}
+    assert {("receiver chat", "ok"), ("receiver chat", "warning"), ("receiver it", "warning")} <= seen
     assert [0, 0, 2] == [ptx("test", "chat"), ptx("test", "it"), ptx("test", "nobody")]
     assert ("test", "began") == (told(hook)[0][0], told(hook)[0][2])
     assert ["[ptx-node] A test, and nothing is wrong"] * 2 == [one["Subject"] for one in post.taken]
