@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
@@ -19,11 +19,12 @@ from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import page
 from ptx_node.dashboard.zip_stream import zipped
-from ptx_node.db import audit, exports
+from ptx_node.db import audit, cohorts, exports
 from ptx_node.db.export_tables import ExportRow
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.domain.access import Permission, Who
 from ptx_node.domain.audit_events import decision
+from ptx_node.domain.cohort import CohortState
 from ptx_node.domain.reading import TruthKind
 from ptx_node.errors import UsageError
 from ptx_node.validation.package import Request as Wanted
@@ -41,15 +42,21 @@ Exporter = Annotated[Who, needs(Permission.EXPORT)]
 Watching = Annotated[Who, needs(Permission.EXPORT, background=True)]
 
 LISTED = 50
+LONGEST_COHORT = 63
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 IDENTIFIED = "a package with patients' own numbers is for those who may see patients"
 
 
 class Wish(BaseModel):
-    """Which package: local days of examination, both within; the name keeps pseudonyms of two receivers apart."""
+    """Which package: of local days of examination, both within, or of a complete cohort; the name keeps pseudonyms of two receivers apart.
 
-    since: Day
-    until: Day
+    `prevalence`: predictive values are told for this share of patients with a pneumothorax too.
+    """
+
+    since: Day | None = None
+    until: Day | None = None
+    cohort: str = Field(default="", max_length=LONGEST_COHORT)
+    prevalence: float | None = Field(default=None, gt=0, lt=1)
     name: str = Field(default="auditors", pattern=NAME)
     truth: TruthKind = TruthKind.REPORT
     identified: bool = False
@@ -150,13 +157,29 @@ def _ask(parts: Parts, who: Who, wish: Wish) -> int:
         raise UsageError("this dashboard builds no packages: use ptx export")
     if wish.identified and not who.may(Permission.PATIENTS):
         raise HTTPException(403, IDENTIFIED)
-    if wish.until < wish.since:
-        raise UsageError(f"a period does not end ({wish.until}) before it begins ({wish.since})")
-    zone = parts.node.zone.key
-    wanted = Wanted(wish.since, wish.until, wish.name, zone, wish.truth, wish.identified, wish.with_images, wish.with_report_text)
+    since, until = _days(parts, wish)
+    flags = (wish.identified, wish.with_images, wish.with_report_text)
+    wanted = Wanted(since, until, wish.name, parts.node.zone.key, wish.truth, *flags, wish.cohort, wish.prevalence)
     check_request(wanted)
     with begin_write(parts.engine) as session:
         return exports.ask(session, wanted.to_json(), by=who.actor, now=now())
+
+
+def _days(parts: Parts, wish: Wish) -> tuple[date, date]:
+    """Those of the wish, or of its cohort."""
+    if wish.cohort:
+        if wish.since or wish.until:
+            raise UsageError("give a cohort, or the two days of a period: a cohort has its own")
+        with begin_read(parts.engine) as session:
+            cohort = cohorts.cohort_named(session, wish.cohort)
+        if cohort.state != CohortState.COMPLETE:
+            raise UsageError(f"the cohort {cohort.name} is not complete: go on with ptx cohort build")
+        return cohort.since, cohort.until
+    if wish.since is None or wish.until is None:
+        raise UsageError("give the two days of a period, or a cohort")
+    if wish.until < wish.since:
+        raise UsageError(f"a period does not end ({wish.until}) before it begins ({wish.since})")
+    return wish.since, wish.until
 
 
 def _verify(parts: Parts, number: int) -> None:
@@ -213,11 +236,14 @@ def _is_there(parts: Parts, row: ExportRow) -> bool:
 
 
 def _page(request: Request, parts: Parts, who: Who, status: int = 200, *, problem: str = "") -> Response:
+    with begin_read(parts.engine) as session:
+        complete = [one.name for one, _ in cohorts.every(session) if one.state == CohortState.COMPLETE]
     return page(
         request,
         "exports.jinja",
         status,
         rows=_rows(parts),
+        cohorts=complete,
         problem=problem,
         truths=list(TruthKind),
         patients=who.may(Permission.PATIENTS),

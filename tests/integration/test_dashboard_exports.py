@@ -29,6 +29,7 @@ from ptx_node.wiring.doctor import examine
 from ptx_node.wiring.export_folder import exports_folder
 from ptx_node.wiring.export_worker import request_of, working
 from tests.case_database import DAY, Hospital
+from tests.cohort_members import build, fill
 from tests.dashboard import Dashboard, serving
 
 ASKED = {"since": "2026-03-01", "until": "2026-03-31", "name": "auditors"}
@@ -139,6 +140,29 @@ def test_what_may_not_be_asked_for(dashboard: Dashboard) -> None:
         assert ["ptx-export-1/bagit.txt"] == zipfile.ZipFile(io.BytesIO(packed.content)).namelist()
         assert client.get("/exports/..%2f1/package.zip").status_code in (404, 422)
         assert client.post("/exports/99/verify").status_code == 400
+
+
+def test_a_cohort_is_asked_for_by_its_name(dashboard: Dashboard) -> None:
+    """A complete one, without days of its own; the row keeps it with the stated prevalence, and what the worker reads is the same."""
+    fill(dashboard.engine, dashboard.parts.node.store_folder)
+    build(dashboard.engine)
+    with dashboard.person("audrey", Role.AUDITOR) as client:
+        assert "<option>even</option>" in client.get("/exports").text
+        for wrong in (
+            {"cohort": "odd"},
+            {},
+            {"cohort": "even", "since": "2026-03-01"},
+            {"since": "2026-03-01"},
+            {"cohort": "even", "truth": "reader"},
+        ):
+            assert client.post("/exports", data=wrong).status_code == 400, wrong
+        assert client.post("/exports", data={"cohort": "even", "prevalence": "2"}).status_code == 422
+        assert client.post("/exports", data={"cohort": "even", "prevalence": "0.05", "since": "", "until": ""}).status_code == 303
+        assert client.post("/api/v1/exports", json={"cohort": "even"}).status_code == 202
+        assert "cohort even, 2026-03-02 to 2026-04-01" in client.get("/exports/live").text
+    second, first = (request_of(one.request, "Europe/Paris") for one in rows(dashboard))
+    assert (("even", 0.05), ("even", None)) == ((first.cohort, first.prevalence), (second.cohort, second.prevalence))
+    assert (None, "") == (request_of(REQUEST, "UTC").prevalence, request_of(REQUEST, "UTC").cohort), "rows of an earlier version"
 
 
 def test_an_old_package_is_removed_and_its_row_says_so(dashboard: Dashboard, tmp_path: Path) -> None:
