@@ -58,6 +58,7 @@ class Finding:
         laterality: side of the patient; None when negative or when the side cannot be told.
         area_mm2: mask area of a radiograph; None with a `spacing_reason` when pixel spacing is unknown.
         volume_ml: mask volume of a CT series; None for a radiograph, or with a `spacing_reason`.
+        embedding: what the network saw, for the watch over drift: the encoder's deepest features, averaged; None where there are none.
         mask: boolean, on the source pixel grid: (rows, columns), or (slices, rows, columns) for CT; None if empty.
         reason: coded reason of a not-eligible outcome, or cause of a failed one.
     """
@@ -74,3 +75,4 @@ class Finding:
     reason: str | None = None
     detail: str = ""
     mask: NDArray[np.bool_] | None = field(default=None, repr=False, compare=False)
+    embedding: NDArray[np.float16] | None = field(default=None, repr=False, compare=False)

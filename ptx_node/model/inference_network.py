@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,20 @@ SAME = 1e-3
 TRIAL_SIZE = 64
 
 
+class Passed(NamedTuple):
+    """What one forward pass gives, on its device.
+
+    Attributes:
+        class_logit_B: one an image.
+        mask_logits_B1HW: one a pixel.
+        embedding_BC: the encoder's deepest features, averaged over the picture, float32; None of a network without an encoder.
+    """
+
+    class_logit_B: Tensor
+    mask_logits_B1HW: Tensor
+    embedding_BC: Tensor | None
+
+
 @dataclass(frozen=True, slots=True)
 class InferenceNetwork:
     """A network on its device, in its type. Calling it is one forward pass."""
@@ -35,13 +49,22 @@ class InferenceNetwork:
     device: torch.device
     dtype: torch.dtype
 
-    def __call__(self, inputs_B1HW: Tensor) -> tuple[Tensor, Tensor]:
-        """(class logits of shape B, mask logits of shape B1HW), on the device. `inputs_B1HW` may come from anywhere, in any type."""
+    def __call__(self, inputs_B1HW: Tensor) -> Passed:
+        """Answers and embeddings by one pass. `inputs_B1HW` may come from anywhere, in any type.
+
+        A network that has an `encoder`, and an `answer` from its outputs, is run in these two steps: the same operations in the same order.
+        """
         with torch.inference_mode():
             # Halved before it travels: the same numbers as after, in half the bytes.
             ready_B1HW = inputs_B1HW.to(self.dtype).to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-            class_logit_B, mask_logits_B1HW = self.network(ready_B1HW)
-        return class_logit_B, mask_logits_B1HW
+            encoder, answer = getattr(self.network, "encoder", None), getattr(self.network, "answer", None)
+            if encoder is None or answer is None:
+                class_logit_B, mask_logits_B1HW = self.network(ready_B1HW)
+                return Passed(class_logit_B, mask_logits_B1HW, None)
+            features = encoder(ready_B1HW)
+            embedding_BC = features[-1].mean(dim=(2, 3), dtype=torch.float32)
+            class_logit_B, mask_logits_B1HW = answer(features)
+        return Passed(class_logit_B, mask_logits_B1HW, embedding_BC)
 
 
 def inference_network(network: nn.Module, device: torch.device, *, half: bool) -> InferenceNetwork:

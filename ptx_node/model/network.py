@@ -173,7 +173,10 @@ class PneumothoraxNet(nn.Module):
 
     def forward(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
         """(class logits of shape B, mask logits of shape B1HW); height and width are multiples of 32."""
-        features = self.encoder(image_B1HW)
+        return self.answer(self.encoder(image_B1HW))
+
+    def answer(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, from the encoder's outputs."""
         deepest = self.centre(features[-1])
         pooled = torch.cat([deepest.mean(dim=(2, 3)), deepest.amax(dim=(2, 3))], dim=1)
         class_logit_B = self.classification_head(pooled).squeeze(1)

@@ -45,7 +45,9 @@ class PatchNet(nn.Module):
 
     def patches(self, image_B1HW: Tensor) -> Tensor:
         """Logits of the patches, (B, 1, H / patch, W / patch)."""
-        features = self.encoder(image_B1HW)
+        return self._map(self.encoder(image_B1HW))
+
+    def _map(self, features: Sequence[Tensor]) -> Tensor:
         x_BCHW = features[-1]
         for block, skip in zip(self.blocks, features[-2::-1], strict=False):
             x_BCHW = block.convs(torch.cat([skip, block.upsample(x_BCHW)], dim=1))  # type: ignore[operator]  # PlainLayer's two halves
@@ -54,8 +56,13 @@ class PatchNet(nn.Module):
 
     def forward(self, image_B1HW: Tensor) -> tuple[Tensor, Tensor]:
         """(class logits of shape B, mask logits of shape B1HW): the map of patches brought to the input's size."""
-        map_B1hw = self.patches(image_B1HW)
-        mask_logits_B1HW = functional.interpolate(map_B1hw, size=image_B1HW.shape[2:], mode="bilinear", align_corners=False)
+        return self.answer(self.encoder(image_B1HW))
+
+    def answer(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """What `forward` gives, from the encoder's outputs, the first of which has half the input's size."""
+        map_B1hw = self._map(features)
+        size = [2 * edge for edge in features[0].shape[2:]]
+        mask_logits_B1HW = functional.interpolate(map_B1hw, size=size, mode="bilinear", align_corners=False)
         return class_logit(map_B1hw, self.score), mask_logits_B1HW
 
 

@@ -15,6 +15,7 @@ from ptx_node.domain.image import Radiograph, SpacingReason
 from ptx_node.errors import ModelError
 from ptx_node.log import get
 from ptx_node.model.bundle import load_bundle
+from ptx_node.model.embedding import embedding_of
 from ptx_node.model.inference_network import half_precision_pays, inference_network
 from ptx_node.model.postprocess import area_mm2, class_probabilities, drop_small, series_probability, side_of_mask, source_masks, volume_ml
 from ptx_node.model.preprocess import Letterbox, radiograph_input, slice_input
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ptx_node.domain.eligibility import Requirements
     from ptx_node.domain.image import Volume
     from ptx_node.model.bundle import Bundle
+    from ptx_node.model.inference_network import Passed
 
 log = get(__name__)
 
@@ -92,7 +94,7 @@ class Predictor:
         self.bundle = bundle
         self.device = device
         self.batch_size = max(1, batch_size)
-        self._network: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]] = inference_network(
+        self._network: Callable[[torch.Tensor], Passed] = inference_network(
             bundle.network, device, half=half_precision_pays(device) if half is None else half
         )
 
@@ -147,7 +149,7 @@ class Predictor:
         )
 
     def predict(self, batch: Sequence[Prepared], threshold: float | None = None) -> tuple[list[Finding], float]:
-        """Findings in the order of `batch`, and the milliseconds of the forward passes alone.
+        """Findings in the order of `batch`, each with its embedding, and the milliseconds of the forward passes alone.
 
         Args:
             batch: prepared images.
@@ -159,13 +161,15 @@ class Predictor:
         if not batch:
             return [], 0.0
         start = time.perf_counter()
-        probabilities_N, logits_NHW = self.forward(torch.cat([one.inputs_ZHW for one in batch]))
+        probabilities_N, logits_NHW, embeddings_NC = self._pass(torch.cat([one.inputs_ZHW for one in batch]))
         forward_ms = (time.perf_counter() - start) * 1000
         findings, place = [], 0
         for one in batch:
             count = one.inputs_ZHW.shape[0]
             chosen = slice(place, place + count)
-            findings.append(self.finding_of(one, probabilities_N[chosen], logits_NHW[chosen], threshold))
+            finding = self.finding_of(one, probabilities_N[chosen], logits_NHW[chosen], threshold)
+            embedding = None if embeddings_NC is None else embedding_of(embeddings_NC[chosen], one.inputs_ZHW, self.reads)
+            findings.append(replace(finding, embedding=embedding))
             place += count
         return findings, forward_ms
 
@@ -175,11 +179,16 @@ class Predictor:
         Raises:
             MemoryError: not even one image fits.
         """
-        probabilities, logits, place = [], [], 0
+        probabilities_N, logits_NHW, _ = self._pass(inputs_NHW)
+        return probabilities_N, logits_NHW
+
+    def _pass(self, inputs_NHW: torch.Tensor) -> tuple[np.ndarray, torch.Tensor, np.ndarray | None]:
+        """As `forward`, and the embeddings of shape NC, float32; None of a network without an encoder."""
+        probabilities, logits, embeddings, place = [], [], list[np.ndarray](), 0
         size = self.batch_size
         while place < inputs_NHW.shape[0]:
             try:
-                class_logit_B, mask_logits_B1HW = self._network(inputs_NHW[place : place + size, None])
+                class_logit_B, mask_logits_B1HW, embedding_BC = self._network(inputs_NHW[place : place + size, None])
             except RuntimeError as error:
                 if not out_of_memory(error):
                     raise
@@ -192,8 +201,10 @@ class Predictor:
                 continue
             probabilities.append(class_logit_B.double().sigmoid().cpu().numpy())
             logits.append(mask_logits_B1HW[:, 0].cpu().float())
+            if embedding_BC is not None:
+                embeddings.append(embedding_BC.cpu().numpy())
             place += size
-        return np.concatenate(probabilities), torch.cat(logits)
+        return np.concatenate(probabilities), torch.cat(logits), np.concatenate(embeddings) if embeddings else None
 
     def warm_up(self) -> None:
         """One pass at the smallest and one at the largest batch, so that kernels are chosen and memory is reserved."""

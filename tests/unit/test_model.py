@@ -16,6 +16,8 @@ from ptx_node.domain.finding import Outcome
 from ptx_node.domain.image import Radiograph, Volume
 from ptx_node.errors import ModelError
 from ptx_node.model.bundle import Bundle, load_bundle, save_bundle
+from ptx_node.model.embedding import embedding_of
+from ptx_node.model.inference_network import inference_network
 from ptx_node.model.metadata import METADATA, WEIGHTS, Decision, device_uid
 from ptx_node.model.network import PneumothoraxNet
 from ptx_node.model.predictor import Predictor, choose_device, load_predictor
@@ -278,3 +280,60 @@ def test_a_loaded_predictor_is_warm_and_stays_on_its_threads(folder: Path) -> No
     assert "radiograph" == loaded.reads
     assert 15 == loaded.requirements.min_age_years
     torch.set_num_threads(2)
+
+
+def test_the_embedding_comes_with_the_same_pass_and_changes_no_answer(predictor: Predictor) -> None:
+    """To the last bit, in both types: as the network alone answers."""
+    prepared = [predictor.prepare(radiograph(seed)) for seed in range(3)]
+    inputs = torch.cat([one.inputs_ZHW for one in prepared])[:, None]
+    for half in (False, True):
+        ready = inference_network(predictor.bundle.network, torch.device("cpu"), half=half)
+        passes = []
+        ready.network.encoder.register_forward_hook(lambda *_, passes=passes: passes.append(1))  # type: ignore[misc,operator,union-attr]
+        passed = ready(inputs)
+        assert [1] == passes
+        with torch.inference_mode():
+            alone = ready.network(inputs.to(ready.dtype).contiguous(memory_format=torch.channels_last))
+        assert torch.equal(alone[0], passed.class_logit_B)
+        assert torch.equal(alone[1], passed.mask_logits_B1HW)
+        assert passed.embedding_BC is not None
+        assert (torch.float32, (3, 512)) == (passed.embedding_BC.dtype, tuple(passed.embedding_BC.shape))
+
+
+def test_a_finding_carries_what_the_network_saw(predictor: Predictor) -> None:
+    predictor = Predictor(predictor.bundle, torch.device("cpu"), half=False)
+    image = radiograph(1)
+    (finding,), _ = predictor.predict([predictor.prepare(image)])
+    square, _ = radiograph_input(image.image_HW, 64)
+    with torch.inference_mode():
+        expected = predictor.bundle.network.encoder(torch.from_numpy(square)[None, None])[-1].mean(dim=(0, 2, 3))  # type: ignore[operator,union-attr]
+    assert finding.embedding is not None
+    assert np.float16 == finding.embedding.dtype
+    np.testing.assert_allclose(finding.embedding, expected.numpy(), rtol=5e-3, atol=1e-3)
+
+
+def test_a_network_without_an_encoder_answers_without_an_embedding(predictor: Predictor) -> None:
+    class Brightness(torch.nn.Module):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return images.amax(dim=(1, 2, 3)), images
+
+    plain = Predictor(replace(predictor.bundle, network=Brightness()), torch.device("cpu"))
+    (finding,), _ = plain.predict([plain.prepare(radiograph(1))])
+    assert finding.embedding is None
+    assert finding.probability is not None
+
+
+def test_slices_count_by_their_share_of_lung() -> None:
+    """Of four slices one is half lung, one a quarter, one fat, one air; where no slice has lung all count alike."""
+    features = np.eye(4, 6, dtype=np.float32)
+    inputs = torch.full((4, 8, 8), -1.0)  # air
+    fat, lung = ((hu + 1050) / 600 - 1 for hu in (-90, -800))
+    inputs[0, :4], inputs[1, :2], inputs[2] = lung, lung, fat
+    np.testing.assert_allclose(embedding_of(features, inputs, "ct"), [2 / 3, 1 / 3, 0, 0, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(embedding_of(features, inputs * 0 + 1, "ct"), [0.25] * 4 + [0, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e6])
+def test_features_that_are_no_numbers_in_half_precision_are_not_kept(value: float) -> None:
+    features = np.array([[1.0, value]], dtype=np.float32)
+    assert embedding_of(features, torch.zeros(1, 8, 8), "radiograph") is None
