@@ -37,6 +37,7 @@ LONGEST_REASON = 500
 Why = Annotated[str, Form(max_length=LONGEST_REASON)]
 
 SOON = timedelta(days=30)
+DAY = timedelta(hours=24)
 _tests = threading.BoundedSemaphore(4)
 
 
@@ -58,7 +59,10 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class DestinationShown:
-    """A destination and what waits for it. `retry_at`: it did not answer, and is not tried before."""
+    """A destination and what waits for it.
+
+    `retry_at`: it did not answer, and is not tried before. `counts`: those accepted and committed are of the last 24 hours.
+    """
 
     name: str
     kind: str
@@ -179,7 +183,7 @@ def _one(parts: Parts, name: str) -> DestinationShown:
 def _all(parts: Parts) -> list[DestinationShown]:
     known = parts.desk.destinations
     with begin_read(parts.engine) as session:
-        found = rows.backlog(session, list(known))
+        found = rows.backlog(session, list(known), settled_since=now() - DAY)
     return [
         DestinationShown(
             one.destination,

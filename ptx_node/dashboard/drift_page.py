@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Form, Request, Response
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ptx_node.dashboard.parts import Parts
     from ptx_node.dashboard.plots import Plot
     from ptx_node.db.watch_tables import DriftLook, WatchAlarm
+    from ptx_node.db.watching import Course
 
 router = APIRouter(include_in_schema=False)
 api = APIRouter(prefix="/api/v1", tags=["drift"])
@@ -153,9 +155,8 @@ def acknowledge(
 @api.get("/drift")
 def drift_as_json(parts: PartsOf, _who: Viewer) -> Drift:
     """The newest look of each figure of each model, every open alarm, and the newest settled ones."""
-    looks, alarms = _read(parts)
-    newest = [list(some)[-1] for _, some in groupby(looks, _key)]
-    return Drift([Look(**_values(Look, one)) for one in newest], [Alarm(**_values(Alarm, one)) for one in alarms])
+    shown, alarms = _read(parts)
+    return Drift([Look(**_values(Look, look)) for look, _ in shown], [Alarm(**_values(Alarm, one)) for one in alarms])
 
 
 @api.get("/drift/looks")
@@ -176,14 +177,13 @@ def _settle(parts: Parts, who: Who, numbers: Sequence[int], outcome: AlarmOutcom
             watching.acknowledge(session, number, outcome, note, by=who.actor, now=now())
 
 
-def _read(parts: Parts) -> tuple[list[DriftLook], list[WatchAlarm]]:
+def _read(parts: Parts) -> tuple[list[tuple[DriftLook, list[Course]]], list[WatchAlarm]]:
+    """The newest look of each figure of each model with its course, and the alarms."""
     with begin_read(parts.engine) as session:
         last = watching.last_look(session)
-        return watching.newest_looks(session, last - SHOWN_DAYS) if last else [], watching.alarms(session)
-
-
-def _key(one: DriftLook) -> tuple[str, str, str, str]:
-    return one.model_name, one.model_version, one.weights_sha256, one.figure
+        courses = [list(some) for _, some in groupby(watching.course(session, last - SHOWN_DAYS) if last else [], itemgetter(1, 2, 3, 4))]
+        looks = watching.looks(session, [some[-1].id for some in courses])
+        return [(looks[some[-1].id], some) for some in courses], watching.alarms(session)
 
 
 def _values(kind: type[Look | Alarm], row: object) -> dict[str, Any]:
@@ -191,12 +191,11 @@ def _values(kind: type[Look | Alarm], row: object) -> dict[str, Any]:
 
 
 def _page(request: Request, parts: Parts, who: Who, status: int = 200, *, problem: str = "", done: str = "") -> Response:
-    looks, alarms = _read(parts)
+    read, alarms = _read(parts)
     models: dict[tuple[str, str, str], dict[str, Shown]] = {}
-    for key, some in groupby(looks, _key):
-        told = list(some)
-        shown = Shown(NAMES.get(key[3], key[3]), told[-1], distribution(told[-1]), rows(told[-1]), course(told))
-        models.setdefault(key[:3], {})[key[3]] = shown
+    for look, told in read:
+        shown = Shown(NAMES.get(look.figure, look.figure), look, distribution(look), rows(look), course(told))
+        models.setdefault((look.model_name, look.model_version, look.weights_sha256), {})[look.figure] = shown
     order = {name: place for place, name in enumerate(NAMES)}
     return page(
         request,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ptx_node.db.watch_tables import DriftLook
+    from ptx_node.db.watching import Course
 
 IN_ORDER = frozenset({"age", "bits_stored"})
 """Figures whose values have an order of their own; the others stand by size."""
@@ -55,7 +56,7 @@ def distribution(look: DriftLook) -> Plot | None:
     return plot
 
 
-def course(looks: Sequence[DriftLook]) -> Plot | None:
+def course(looks: Sequence[Course]) -> Plot | None:
     """How far the window was from the reference, day by day; None before there are two days."""
     told = [one for one in looks if one.effect is not None]
     if len(told) < 2:  # noqa: PLR2004 - a line needs two

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
+from datetime import time as time_of_day
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlencode
 
@@ -18,7 +20,7 @@ from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import bare, page
 from ptx_node.db import audit, study_search, timeline
 from ptx_node.db.session import begin_read, begin_write
-from ptx_node.db.study_search import StudyFound, Wanted
+from ptx_node.db.study_search import Effort, StudyFound, Wanted
 from ptx_node.domain.access import Permission, Who
 from ptx_node.domain.audit_events import looked
 from ptx_node.domain.job import JobState
@@ -40,6 +42,8 @@ Finder = Annotated[Who, needs(Permission.FIND)]
 
 ON_A_PAGE = 50
 IN_A_TABLE = 10_000
+LOOK_S, LOOK_FOR_A_TABLE_S = 0.1, 60.0
+"""A search that finds little stops after so long, and a person goes on from there."""
 WITHHELD = "withheld"
 OUTCOMES = ("positive", "negative", "failed", "not_eligible")
 CELLS_THAT_COUNT = ("=", "+", "-", "@", "\t", "\r")
@@ -68,8 +72,8 @@ class Asked:
     def wanted(self, session: Session, parts: Parts, who: Who) -> Wanted:
         """What the database is asked for; days are the site's."""
         zone = parts.node.zone
-        begin = datetime.combine(self.since, time(), zone) if self.since else None
-        end = datetime.combine(self.until + timedelta(days=1), time(), zone) if self.until else None
+        begin = datetime.combine(self.since, time_of_day(), zone) if self.since else None
+        end = datetime.combine(self.until + timedelta(days=1), time_of_day(), zone) if self.until else None
         before = study_search.last_received(session, self.before) if self.before is not None else None
         return Wanted(self.q, self.state, self.outcome, begin, end, before, patients=who.may(Permission.PATIENTS))
 
@@ -125,10 +129,14 @@ class StepShown:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page of studies, the newest first; `before`, the number of the last one, goes on with the next page."""
+    """A page of studies, the newest first; `before`, the number of the last one that was looked at, goes on with the next page.
+
+    `stopped`: so little fits that older ones were not looked at for this answer.
+    """
 
     studies: list[Study]
     before: int | None
+    stopped: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,7 @@ def find(request: Request, parts: PartsOf, who: Finder, asked: AskedFor) -> Resp
 @router.get("/find/studies.csv")
 def find_as_csv(parts: PartsOf, who: Finder, asked: AskedFor) -> Response:
     """What the filters give, as a table, 10,000 lines at most."""
-    found = _find(parts, who, asked, IN_A_TABLE)
+    found = _find(parts, who, asked, IN_A_TABLE, longest_s=LOOK_FOR_A_TABLE_S)
     text = io.StringIO()
     names = list(Study.__slots__)
     writer = csv.writer(text)
@@ -188,14 +196,19 @@ def study_as_json(parts: PartsOf, who: Finder, study: str) -> Whole:
     return whole(parts, who, study)
 
 
-def _find(parts: Parts, who: Who, asked: Asked, limit: int = ON_A_PAGE) -> Found:
+def _find(parts: Parts, who: Who, asked: Asked, limit: int = ON_A_PAGE, *, longest_s: float = LOOK_S) -> Found:
     if (asked.since or asked.until) and not who.may(Permission.PATIENTS):  # else days of images could be found out by asking
         raise HTTPException(403, f"{who.name} is shown no times of studies, and may not ask for days: it needs the permission 'patients'")
+    effort = Effort(time.monotonic() + longest_s)
     with begin_read(parts.engine) as session:
-        rows = study_search.search(session, asked.wanted(session, parts, who), limit + 1)
-    shown, more = rows[:limit], len(rows) > limit
+        rows = study_search.search(session, asked.wanted(session, parts, who), limit + 1, effort)
+        shown, before = rows[:limit], None
+        if len(rows) > limit:
+            before = shown[-1].number
+        elif effort.over:
+            before = study_search.number_of(session, effort.last)
     _note(parts, who, "find", shown)
-    return Found([_shown(parts, who, row) for row in shown], shown[-1].number if more else None)
+    return Found([_shown(parts, who, row) for row in shown], before, effort.over and len(rows) <= limit)
 
 
 def whole(parts: Parts, who: Who, name: str) -> Whole:

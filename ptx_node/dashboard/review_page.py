@@ -165,7 +165,7 @@ def say_finding(parts: PartsOf, who: Reviewer, finding: Number, form: PressedFor
 
 @api.get("/review/labels")
 def list_labels(parts: PartsOf, who: Reviewer, limit: Limit = ON_A_PAGE) -> list[Doubtful]:
-    """Reports whose label is in doubt, with the sentence that decided, the newest examination first."""
+    """Reports whose label is in doubt, with the sentence that decided, the newest report first."""
     acts.may_read(who)
     with begin_read(parts.engine) as session:
         rows = report_review.doubtful(session, limit)

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, time
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Form, HTTPException, Request, Response
@@ -196,7 +195,7 @@ def _replay(parts: Parts, who: Who, text: str, count: int) -> Answer:
         raise UsageError(str(error)) from error
     with _alone():
         with begin_read(parts.engine) as session:
-            known = {one.study_instance_uid: one for one in islice(study_search.found(session, Wanted()), count)}
+            known = {one.study_instance_uid: one for one in study_search.search(session, Wanted(), count)}
         with begin_write(parts.engine) as session:  # a condition on a name or a birth date would tell who a patient is
             audit.note(session, looked(who.actor, "rules replay", list(known)))
         found = replay(parts.engine, book.path, policy, list(known))

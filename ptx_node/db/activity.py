@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sqlalchemy import func, select
 
+from ptx_node.db import destinations
 from ptx_node.db.tables import Collection, Delivery, Heartbeat, Instance, Job, Refusal
 from ptx_node.domain.job import DeliveryState, JobState
 
@@ -106,8 +107,8 @@ STAGES: tuple[tuple[str, InstrumentedAttribute[Any], InstrumentedAttribute[Any]]
 def turnaround(session: Session, *, now: datetime) -> list[Stage]:
     """How long each stage took for the jobs of the last day. A stage that none has passed is left out."""
     ends = tuple(dict.fromkeys(moment for _, *pair in STAGES for moment in pair))
-    rows = session.execute(select(*ends).order_by(Job.id.desc()).limit(JOBS_TIMED)).mappings().all()
-    newest = [row for row in rows if row["queued_at"] > now - DAY]
+    of_the_day = select(*ends).where(Job.queued_at > now - DAY).order_by(Job.queued_at.desc()).limit(JOBS_TIMED)
+    newest = session.execute(of_the_day).mappings().all()
     found = []
     for name, begin, end in STAGES:
         took_s = [
@@ -162,24 +163,14 @@ def processes(session: Session, *, now: datetime) -> list[Process]:
     ]
 
 
-def open_deliveries(session: Session, destinations: AnyCollection[str]) -> dict[str, dict[str, Waiting]]:
+def open_deliveries(session: Session, configured: AnyCollection[str]) -> dict[str, dict[str, Waiting]]:
     """For each destination that is configured or that a delivery names: what is not accepted, by state."""
     found: dict[str, dict[str, Waiting]] = {}
-    for name in sorted({*destinations, *_destinations(session)}):
+    for name in sorted({*configured, *destinations.named(session)}):
         found[name] = {}
         for state in (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.FAILED):
             query = select(func.count(), func.min(Delivery.queued_at, type_=Delivery.queued_at.type))
             count, oldest = session.execute(query.where(Delivery.destination == name, Delivery.state == state)).one()
             if count:
                 found[name][state.value] = Waiting(state.value, count, oldest)
-    return found
-
-
-def _destinations(session: Session) -> list[str]:
-    """Every destination of a delivery: each is the next one in the index, however many deliveries it has."""
-    found: list[str] = []
-    name = session.scalar(select(func.min(Delivery.destination)))
-    while name is not None:
-        found.append(name)
-        name = session.scalar(select(func.min(Delivery.destination)).where(Delivery.destination > name))
     return found

@@ -99,8 +99,8 @@ def append(connection: Connection, events: Sequence[Event]) -> Link:
 
 def head(session: Session) -> Link:
     """The chain's end; `START` when nothing was ever written."""
-    found = session.execute(_columns().order_by(AuditEvent.sequence.desc()).limit(1)).mappings().first()
-    return _entry(found).link if found else START
+    found = session.execute(stored_rows().order_by(AuditEvent.sequence.desc()).limit(1)).mappings().first()
+    return entry_of(found).link if found else START
 
 
 def segment(session: Session, since: datetime | None, until: datetime | None) -> Segment | None:
@@ -119,7 +119,7 @@ def entries(session: Session, part: Segment | None = None, *, kinds: Collection[
     """Rows in order, read `BATCH` at a time; of a segment, of some kinds."""
     after = part.first - 1 if part else None
     while True:
-        wanted = _columns().order_by(AuditEvent.sequence).limit(BATCH)
+        wanted = stored_rows().order_by(AuditEvent.sequence).limit(BATCH)
         if after is not None:
             wanted = wanted.where(AuditEvent.sequence > after)
         if part is not None:
@@ -127,7 +127,7 @@ def entries(session: Session, part: Segment | None = None, *, kinds: Collection[
         if kinds:
             wanted = wanted.where(AuditEvent.kind.in_(kinds))
         rows = session.execute(wanted).mappings().all()
-        yield from map(_entry, rows)
+        yield from map(entry_of, rows)
         if len(rows) < BATCH:
             return
         after = rows[-1]["sequence"]
@@ -135,10 +135,10 @@ def entries(session: Session, part: Segment | None = None, *, kinds: Collection[
 
 def newest(session: Session, part: Segment, *, kinds: Collection[str], limit: int) -> list[Entry]:
     """The last rows of a segment, the newest first."""
-    wanted = _columns().where(AuditEvent.sequence.between(part.first, part.last)).order_by(AuditEvent.sequence.desc()).limit(limit)
+    wanted = stored_rows().where(AuditEvent.sequence.between(part.first, part.last)).order_by(AuditEvent.sequence.desc()).limit(limit)
     if kinds:
         wanted = wanted.where(AuditEvent.kind.in_(kinds))
-    return [_entry(row) for row in session.execute(wanted).mappings()]
+    return [entry_of(row) for row in session.execute(wanted).mappings()]
 
 
 def verify(session: Session, anchors: Collection[Link] = (), *, after: Link = START, most: int | None = None) -> Verdict:
@@ -167,7 +167,8 @@ def verify(session: Session, anchors: Collection[Link] = (), *, after: Link = ST
     return Verdict(last.sequence, last, first_at, last_at, lost)
 
 
-def _columns() -> Select[int, Any, str, str, str]:
+def stored_rows() -> Select[int, Any, str, str, str]:
+    """Rows of the trail as they lie there, for `entry_of`."""
     # the time as it is stored, so that one which somebody made unreadable is found, and does not end the search
     return select(
         AuditEvent.sequence,
@@ -178,7 +179,8 @@ def _columns() -> Select[int, Any, str, str, str]:
     )
 
 
-def _entry(row: RowMapping) -> Entry:
+def entry_of(row: RowMapping) -> Entry:
+    """A row of `stored_rows`."""
     return Entry(row["sequence"], _time(row["recorded_at"]), str(row["kind"]), str(row["body"]), str(row["sha256"]))
 
 

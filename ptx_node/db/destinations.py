@@ -14,7 +14,7 @@ from ptx_node.db.tables import Delivery, DestinationState
 from ptx_node.domain.job import DeliveryState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from sqlalchemy.orm import Session
@@ -105,18 +105,23 @@ def due_destinations(session: Session, moment: datetime) -> set[str]:
     return names - set(session.scalars(select(DestinationState.name).where(held)))
 
 
-def backlog(session: Session, configured: Collection[str]) -> list[Backlog]:
-    """One line for each destination that is configured or that some delivery names, in order of name."""
+SETTLED = (DeliveryState.ACCEPTED, DeliveryState.COMMITTED)
+"""States in which most deliveries of the years end."""
+
+
+def backlog(session: Session, configured: Collection[str], *, settled_since: datetime | None = None) -> list[Backlog]:
+    """One line for each destination that is configured or that some delivery names, in order of name.
+
+    Args:
+        session: for reading.
+        configured: names in the settings.
+        settled_since: count `SETTLED` ones only where they were queued since then; None: all, which reads the whole table.
+    """
     counts: dict[str, Counter[str]] = {name: Counter() for name in configured}
     oldest: dict[str, datetime] = {}
-    rows = session.execute(
-        select(Delivery.destination, Delivery.state, func.count(), func.min(Delivery.queued_at, type_=Delivery.queued_at.type)).group_by(
-            Delivery.destination, Delivery.state
-        )
-    )
-    for name, state, count, queued_at in rows:
+    for name, state, count, queued_at in _counted(session, settled_since):
         counts.setdefault(name, Counter())[state] = count
-        if state in (DeliveryState.WAITING, DeliveryState.SENDING):
+        if queued_at and state in (DeliveryState.WAITING, DeliveryState.SENDING):
             oldest[name] = min(queued_at, oldest.get(name, queued_at))
     states = {state.name: state for state in session.scalars(select(DestinationState))}
     return [
@@ -131,3 +136,29 @@ def backlog(session: Session, configured: Collection[str]) -> list[Backlog]:
         )
         for name in sorted(counts)
     ]
+
+
+def _counted(session: Session, settled_since: datetime | None) -> Iterator[tuple[str, str, int, datetime | None]]:
+    """Destination, state, deliveries, when the first of them was queued; a destination without any in one state may have 0 of it."""
+    queued = func.min(Delivery.queued_at, type_=Delivery.queued_at.type)
+    groups = (Delivery.destination, Delivery.state)
+    if settled_since is None:
+        yield from map(tuple, session.execute(select(*groups, func.count(), queued).group_by(*groups)))
+        return
+    for name in named(session):
+        for state in (DeliveryState.WAITING, DeliveryState.SENDING, DeliveryState.FAILED):
+            mine = (Delivery.destination == name, Delivery.state == state)
+            count, first = session.execute(select(func.count(), queued).where(*mine)).one()
+            yield name, state, count, first
+    settled = select(*groups, func.count(), queued).where(Delivery.queued_at >= settled_since, Delivery.state.in_(SETTLED))
+    yield from map(tuple, session.execute(settled.group_by(*groups)))
+
+
+def named(session: Session) -> list[str]:
+    """Every destination of a delivery, in order: each is the next one in the index, however many deliveries it has."""
+    found: list[str] = []
+    name = session.scalar(select(func.min(Delivery.destination)))
+    while name is not None:
+        found.append(name)
+        name = session.scalar(select(func.min(Delivery.destination)).where(Delivery.destination > name))
+    return found

@@ -109,9 +109,10 @@ def _findings(session: Session, table: dict[str, Journey]) -> None:
 
 def _deliveries(session: Session, table: dict[str, Journey]) -> None:
     query = (
-        select(Result.study_instance_uid, Result.sop_instance_uid, Result.kind, Delivery.state, Delivery.proof)
-        .join(Delivery, Delivery.result_id == Result.id)
-        .where(Result.study_instance_uid.in_(table))
+        select(Job.study_instance_uid, Result.sop_instance_uid, Result.kind, Delivery.state, Delivery.proof)
+        .join(Delivery, Delivery.job_id == Job.id)
+        .join(Result, Result.id == Delivery.result_id)
+        .where(Job.study_instance_uid.in_(table))
     )
     for uid, sop_instance_uid, kind, state, proof in session.execute(query):
         journey = table[uid]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import exists, func, or_, select
+from sqlalchemy import exists, func, select
 
 from ptx_node.db.tables import Instance
 
@@ -50,9 +50,11 @@ def pairs(session: Session) -> list[tuple[str, str]]:
     query = select(Instance.calling_ae, Instance.source).order_by(Instance.calling_ae, Instance.source).limit(1)
     row = session.execute(query).first()
     while row is not None:
-        found.append((row[0], row[1]))
-        beyond = or_(Instance.calling_ae > row[0], (Instance.calling_ae == row[0]) & (Instance.source > row[1]))
-        row = session.execute(query.where(Instance.calling_ae >= row[0], beyond)).first()
+        ae_title, source = row
+        found.append((ae_title, source))
+        # two questions, since one with OR reads every image of the AE title
+        row = session.execute(query.where(Instance.calling_ae == ae_title, Instance.source > source)).first()
+        row = row or session.execute(query.where(Instance.calling_ae > ae_title)).first()
     return found
 
 

@@ -1,17 +1,20 @@
 """Studies found by what people have in hand: an accession number, a patient ID, a UID, an AE title; or by state, outcome, day. Read only.
 
-Every look-up uses an index and every list has an end, so that it is as fast with a million jobs as with ten.
+Every look-up uses an index and every list has an end, so that it is as fast with a million jobs as with ten. Where little fits, a search
+takes no longer than it may, and says where it goes on.
 """
 
 from __future__ import annotations
 
 import heapq
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from ptx_node.db.journey import Journey, journeys
 from ptx_node.db.senders import pairs
@@ -19,14 +22,18 @@ from ptx_node.db.tables import FindingRow, Instance, Job, PatientIdentifier, Res
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Select
+    from sqlalchemy import BindParameter, ColumnElement, Select
     from sqlalchemy.orm import InstrumentedAttribute, Session
 
-CHUNK = 100
-SCANNED = 5000
-"""Rows read at once while distinct studies are looked for; a CT study is hundreds of them."""
+CHUNK = 60
+"""Studies summed up at once: a page, and one more."""
+SIFTED = 500
+"""Studies of which it is asked at once whether they fit."""
+RARE = 5000
+"""So few studies of a state or an outcome are found by it; more of them by their times, backwards, until enough fit."""
+FIRST_SCANNED, SCANNED = 200, 5000
+"""Rows read at once while distinct studies are looked for, at first and at most; a CT study is hundreds of them."""
 MOST_SCANS = 40
 MOST_OF_A_TERM = 10_000
 
@@ -70,19 +77,53 @@ class StudyFound:
     failed_deliveries: int = 0
 
 
-def search(session: Session, wanted: Wanted, limit: int) -> list[StudyFound]:
-    """The newest studies that fit, at most `limit`."""
-    return list(islice(found(session, wanted), limit))
+@dataclass(slots=True)
+class Effort:
+    """How long a search may look, and where it ended.
+
+    Attributes:
+        until_s: on the monotonic clock.
+        last: the study that was looked at last, whether or not it fits; "" before the first one.
+        over: the time was over before the end.
+    """
+
+    until_s: float = float("inf")
+    last: str = ""
+    over: bool = False
 
 
-def found(session: Session, wanted: Wanted) -> Iterator[StudyFound]:
+def search(session: Session, wanted: Wanted, limit: int, effort: Effort | None = None) -> list[StudyFound]:
+    """The newest studies that fit, at most `limit`; fewer where the time was over."""
+    return list(islice(found(session, wanted, effort or Effort()), limit))
+
+
+def found(session: Session, wanted: Wanted, effort: Effort) -> Iterator[StudyFound]:
     """Every study that fits, the newest first, read as it is asked for."""
     seen: set[str] = set()
-    for chunk in _batched(_candidates(session, wanted), CHUNK):
+    for chunk in _batched(_candidates(session, wanted), SIFTED if wanted.state or wanted.outcome else CHUNK):
         fresh = [uid for uid in dict.fromkeys(chunk) if uid not in seen]
         seen.update(fresh)
-        rows = sorted(summaries(session, fresh), key=lambda one: (one.received_at, one.number), reverse=True)
-        yield from (one for one in rows if _fits(one, wanted))
+        for some in _batched(_sifted(session, fresh, wanted), CHUNK):
+            rows = sorted(summaries(session, some), key=lambda one: (one.received_at, one.number), reverse=True)
+            for one in rows:
+                if _fits(one, wanted):
+                    yield one
+        effort.last = chunk[-1]
+        if time.monotonic() > effort.until_s:
+            effort.over = True
+            return
+
+
+def _sifted(session: Session, uids: list[str], wanted: Wanted) -> list[str]:
+    """Those with a job in this state and a finding of this outcome, in their order."""
+    for column, uid, value in (
+        (Job.state, Job.study_instance_uid, wanted.state),
+        (FindingRow.outcome, FindingRow.study_instance_uid, wanted.outcome),
+    ):
+        if value and uids:
+            fit = set(session.scalars(select(uid).where(uid.in_(uids), column == value)))
+            uids = [one for one in uids if one in fit]
+    return uids
 
 
 def _fits(one: StudyFound, wanted: Wanted) -> bool:
@@ -109,13 +150,26 @@ def _candidates(session: Session, wanted: Wanted) -> Iterator[str]:
         ways = [_scan(session, wanted, Instance.calling_ae == ae_title, Instance.source == source) for ae_title, source in mine]
         yield from (uid for _, uid in heapq.merge(*ways, key=itemgetter(0), reverse=True))
         return
-    if wanted.state:
-        yield from _of_jobs(session, select(Job.id, Job.study_instance_uid).where(Job.state == wanted.state), Job.id)
-    elif wanted.outcome:
-        of_outcome = select(FindingRow.id, FindingRow.study_instance_uid).where(FindingRow.outcome == wanted.outcome)
-        yield from _of_jobs(session, of_outcome, FindingRow.id)
-    else:
+    rare = _rare(session, Job.study_instance_uid, Job.state, wanted.state) if wanted.state else None
+    if rare is None and wanted.outcome:
+        rare = _rare(session, FindingRow.study_instance_uid, FindingRow.outcome, wanted.outcome)
+    if rare is None:
         yield from (uid for _, uid in _scan(session, wanted))
+        return
+    edges = [moment for moment in (wanted.before, wanted.until) if moment is not None]
+    since, until = wanted.since or datetime.min.replace(tzinfo=UTC), min(edges, default=datetime.max.replace(tzinfo=UTC))
+    at = {uid: moment for uid, moment in _times(session, rare).items() if since <= moment < until}
+    yield from sorted(at, key=lambda uid: at[uid], reverse=True)
+
+
+def _rare(session: Session, uid: InstrumentedAttribute[str], column: InstrumentedAttribute[str], value: str) -> set[str] | None:
+    """The studies that have this state or outcome; None where they are not few.
+
+    The value stands in the statement: a plan that is kept for any value would read the whole table for a rare one.
+    """
+    literal: BindParameter[str] = bindparam("value", value, literal_execute=True)
+    uids = session.scalars(select(uid).where(column == literal).limit(RARE + 1)).all()
+    return set(uids) if len(uids) <= RARE else None
 
 
 def by_identity(session: Session, term: str) -> list[str]:
@@ -146,34 +200,29 @@ def _batched(uids: Iterable[str], size: int) -> Iterator[list[str]]:
 def _times(session: Session, uids: set[str]) -> dict[str, datetime]:
     at: dict[str, datetime] = {}
     last = func.max(Instance.received_at, type_=Instance.received_at.type)
-    for chunk in _batched(sorted(uids), CHUNK):
+    for chunk in _batched(sorted(uids), SIFTED):
         query = select(Instance.study_instance_uid, last).where(Instance.study_instance_uid.in_(chunk))
         at.update((uid, moment) for uid, moment in session.execute(query.group_by(Instance.study_instance_uid)))
     return at
 
 
+def number_of(session: Session, study_instance_uid: str) -> int | None:
+    """The number of a study as `StudyFound` has it."""
+    return session.scalar(select(func.min(Instance.id)).where(Instance.study_instance_uid == study_instance_uid))
+
+
 def _scan(session: Session, wanted: Wanted, *where: ColumnElement[bool]) -> Iterator[tuple[datetime, str]]:
     """Studies along the time of receipt, backwards, each once for many of its images."""
     edge = min((moment for moment in (wanted.before, wanted.until) if moment is not None), default=None)
-    query = select(Instance.received_at, Instance.study_instance_uid).where(*where).order_by(Instance.received_at.desc()).limit(SCANNED)
+    query = select(Instance.received_at, Instance.study_instance_uid).where(*where).order_by(Instance.received_at.desc())
     if wanted.since is not None:
         query = query.where(Instance.received_at >= wanted.since)
-    for _ in range(MOST_SCANS):
-        rows = session.execute(query if edge is None else query.where(Instance.received_at < edge)).all()
+    for number in range(MOST_SCANS):
+        most = min(SCANNED, FIRST_SCANNED * 5**number)
+        rows = session.execute((query if edge is None else query.where(Instance.received_at < edge)).limit(most)).all()
         newest = {uid: at for at, uid in reversed(rows)}
         yield from ((at, uid) for uid, at in reversed(newest.items()))
-        if len(rows) < SCANNED:
-            return
-        edge = rows[-1][0]
-
-
-def _of_jobs(session: Session, query: Select[int, str], order: InstrumentedAttribute[int]) -> Iterator[str]:
-    edge: int | None = None
-    for _ in range(MOST_SCANS):
-        limited = query.order_by(order.desc()).limit(SCANNED)
-        rows = session.execute(limited if edge is None else limited.where(order < edge)).all()
-        yield from dict.fromkeys(uid for _, uid in rows)
-        if len(rows) < SCANNED:
+        if len(rows) < most:
             return
         edge = rows[-1][0]
 

@@ -79,7 +79,7 @@ class Instance(Table):
     sop_instance_uid: Mapped[str] = mapped_column(Text, unique=True)
     sop_class_uid: Mapped[str] = mapped_column(Text)
     series_instance_uid: Mapped[str] = mapped_column(Text, index=True)
-    study_instance_uid: Mapped[str] = mapped_column(Text, index=True)
+    study_instance_uid: Mapped[str] = mapped_column(Text)
     transfer_syntax_uid: Mapped[str] = mapped_column(Text)
     modality: Mapped[str] = mapped_column(Text)
     patient_id: Mapped[str] = mapped_column(Text)
@@ -812,6 +812,15 @@ class AuditEvent(Table):
 
 
 guard(AuditEvent.__table__, "sequence")
+
+# What the dashboard's pages ask of the large tables.
+Index("ix_instances_study_instance_uid", Instance.study_instance_uid, Instance.received_at)
+Index("ix_findings_outcome", FindingRow.outcome)
+Index("ix_audit_events_kind", AuditEvent.kind, AuditEvent.sequence)
+_DOUBTFUL = text("needs_review")
+Index("ix_report_labels_doubtful", ReportLabelRow.report_id, sqlite_where=_DOUBTFUL, postgresql_where=_DOUBTFUL)
+_BY_A_PERSON = text("reviewer IS NOT NULL")
+Index("ix_report_labels_by_a_person", ReportLabelRow.report_id, sqlite_where=_BY_A_PERSON, postgresql_where=_BY_A_PERSON)
 
 # What dashboards and the exporter ask for (`ptx_node.db.views`, `ptx_node.db.events`): the newest rows of each kind, and what is open now.
 Index("ix_instances_source_received_at", Instance.source, Instance.received_at)

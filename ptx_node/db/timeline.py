@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - the API reads the annotations at run time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 
 from ptx_node.db.tables import (
     Collection,
-    CollectionInstance,
     Conflict,
     Delivery,
     FindingRow,
@@ -95,12 +94,10 @@ def _received(session: Session, uid: str) -> Iterator[Step]:
     sops = select(Instance.sop_instance_uid).where(Instance.study_instance_uid == uid)
     for kept in session.scalars(select(Conflict).where(Conflict.sop_instance_uid.in_(sops))):
         yield Step(kept.received_at, "an image came again with other bytes and was kept aside", kept.sop_instance_uid, BAD)
-    mine = select(CollectionInstance.collection_id).join(Instance, Instance.id == CollectionInstance.instance_id)
-    for row in session.scalars(select(Collection).where(Collection.id.in_(mine.where(Instance.study_instance_uid == uid)))):
-        if row.closed_at is None:
-            yield Step(
-                row.last_instance_at, f"rule “{row.rule}” waits for the {row.level} to be complete: {row.instance_count} so far", mood=WAIT
-            )
+    for row in session.scalars(select(Collection).where(Collection.closed_at.is_(None), Collection.study_instance_uid == uid)):
+        yield Step(
+            row.last_instance_at, f"rule “{row.rule}” waits for the {row.level} to be complete: {row.instance_count} so far", mood=WAIT
+        )
 
 
 def _jobs(session: Session, uid: str) -> Iterator[Step]:
@@ -166,8 +163,9 @@ def _deliveries(session: Session, uid: str) -> Iterator[Step]:
 def _truth(session: Session, uid: str) -> Iterator[Step]:
     findings = select(FindingRow.id).where(FindingRow.study_instance_uid == uid)
     accessions = select(Instance.accession_number).where(Instance.study_instance_uid == uid, Instance.accession_number != "")
-    of_study = or_(RadiologyReport.study_instance_uid == uid, RadiologyReport.accession_number.in_(accessions))
-    for report in session.scalars(select(RadiologyReport).where(of_study)):
+    ways = (RadiologyReport.study_instance_uid == uid, RadiologyReport.accession_number.in_(accessions))
+    found = {one.id: one for way in ways for one in session.scalars(select(RadiologyReport).where(way))}  # joined by OR no index is used
+    for report in found.values():
         label = session.get(ReportLabelRow, report.label_id) if report.label_id is not None else None
         said = "" if label is None else f": {label.value.replace('_', ' ')} by {label.reviewer or label.labeller}"
         yield Step(report.created_at, f"radiology report {report.id} ({report.status}){said}")

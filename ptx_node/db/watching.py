@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -15,8 +15,8 @@ from ptx_node.domain.audit_events import decision
 from ptx_node.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date, datetime
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy.orm import Session
 
@@ -134,7 +134,33 @@ def acknowledge(session: Session, number: int, outcome: AlarmOutcome, note: str,
     audit.note(session, decision(by, "acknowledge alarm", alarm=number, outcome=outcome.value))
 
 
+class Course(NamedTuple):
+    """One look of many: how far its window was from the reference. `id` is that of the row."""
+
+    id: int
+    model_name: str
+    model_version: str
+    weights_sha256: str
+    figure: str
+    day: date
+    effect: float | None
+    crossed: bool
+
+
+def course(session: Session, since: date) -> list[Course]:
+    """The looks from a day on by model and figure, the oldest first, without their shares, which are most of a row."""
+    table = DriftLook
+    columns = (table.id, table.model_name, table.model_version, table.weights_sha256, table.figure, table.day, table.effect, table.crossed)
+    order = (table.model_name, table.model_version, table.weights_sha256, table.figure, table.day)
+    return [Course(*row) for row in session.execute(select(*columns).where(table.day >= since).order_by(*order))]
+
+
+def looks(session: Session, numbers: Collection[int]) -> dict[int, DriftLook]:
+    """Whole looks by their numbers."""
+    return {one.id: one for one in session.scalars(select(DriftLook).where(DriftLook.id.in_(numbers)))}
+
+
 def newest_looks(session: Session, since: date) -> list[DriftLook]:
-    """The looks from a day on, the oldest first."""
+    """Whole looks from a day on, the oldest first."""
     wanted = select(DriftLook).where(DriftLook.day >= since)
     return list(session.scalars(wanted.order_by(DriftLook.model_name, DriftLook.model_version, DriftLook.figure, DriftLook.day)))
