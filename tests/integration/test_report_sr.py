@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import BasicTextSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 from sqlalchemy import Engine, insert
 
 from ptx_node.db.session import begin_write
@@ -70,6 +71,15 @@ def test_a_verified_document_becomes_a_labelled_report_of_its_patient(engine: En
     before = counted(engine)
     assert 0 == take_waiting(engine, FileStore(tmp_path / "store", watermark_bytes=0), make_intake(engine, tmp_path), PARIS)
     assert before == counted(engine)
+
+
+@pytest.mark.parametrize(
+    "sop_class", [BasicTextSRStorage, EnhancedSRStorage, ComprehensiveSRStorage], ids=["Basic", "Enhanced", "Comprehensive"]
+)
+def test_each_class_of_report_is_read(sqlite_engine: Engine, tmp_path: Path, sop_class: str) -> None:
+    image(sqlite_engine, "1", study_instance_uid="1.2.840.1", modality="CT")
+    assert 1 == arrive(sqlite_engine, tmp_path, text_report("Left pneumothorax.", SOPClassUID=sop_class))
+    assert "positive" == label_of(sqlite_engine, the_report(sqlite_engine))
 
 
 def test_preliminary_verified_and_corrected_documents_are_versions_of_one_report(engine: Engine, tmp_path: Path) -> None:

@@ -171,6 +171,16 @@ def test_a_subgroup_is_what_its_cases_alone_give(m1, cases, truth):
     assert called[of_women & so].mean() == pytest.approx(women["figures"]["sensitivity"]["value"])
 
 
+def test_every_attribute_has_its_groups_and_intervals_hold_the_shorter_ones(m1, cases, truth):
+    counted, *_ = truth
+    everything = computed(cases, Analysis(resamples=0, smallest_cell=1))["models"]["m1"]["subgroups"]["shown"]
+    wanted = {"size", "side", "drain", "view", "sex", "age", "manufacturer", "device", "source", "interval"}
+    assert wanted == {one["attribute"] for one in everything}
+    within = {one["value"]: one["figures"]["cases"]["value"] for one in everything if one["attribute"] == "interval"}
+    minutes = np.abs(cases["interval_min"][counted])
+    assert {"up to 2 h": (minutes <= 120).sum(), "up to 6 h": (minutes <= 360).sum(), "same day": counted.sum()} == within
+
+
 def test_sizes_are_held_against_all_without(m1, cases, truth):
     counted, so, score, called = truth
     (small,) = (one for one in m1["subgroups"]["shown"] if (one["attribute"], one["value"]) == ("size", "small"))
