@@ -337,6 +337,16 @@ def test_a_wrong_receiver_is_said_at_the_start_without_its_secrets(tmp_path: Pat
         assert secret not in str(caught.value)
 
 
+def test_receivers_may_stand_in_the_secrets_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, beside the other keys of the table, which stay in ptx.toml."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "ptx_notifications").write_text(json.dumps({"receivers": [GOOD]}), encoding="utf-8")
+    (tmp_path / "ptx.toml").write_text("[notifications]\nrepeat_hours = 6\n", encoding="utf-8")
+    monkeypatch.setenv("PTX_SECRETS_DIR", str(tmp_path / "secrets"))
+    found = load(tmp_path / "ptx.toml").notifications
+    assert (6, ["chat"]) == (found.repeat_hours, [one.name for one in found.receivers])
+
+
 def test_settings_show_no_secret_and_no_address(tmp_path: Path) -> None:
     settings = configured(tmp_path, **GOOD | {"url": "http://chat.example.org/a-secret-in-the-path", "plain_http": True})
     for shown in (repr(settings), settings.model_dump_json(), repr(WebhookAddress("https://x/a-secret-in-the-path", SECRET))):
