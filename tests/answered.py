@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, insert, select
 
 from ptx_node.db.session import begin_write
 from ptx_node.db.tables import ExaminationRow, FindingRow, Instance, Job, PatientIdentifier, Person
+from ptx_node.db.watch_tables import FindingEmbedding
 from ptx_node.dicom.examination import examination_of
 from ptx_node.simulator.instances import common_attributes, view_of
 from ptx_node.simulator.patient import ANYBODY, draw_patient
@@ -20,6 +21,7 @@ from ptx_node.simulator.sites import site_of
 
 ZONE = ZoneInfo("Europe/Paris")
 THRESHOLD = 0.5
+DIMENSION = 24
 
 
 def days(first: date, count: int) -> Iterable[date]:
@@ -37,8 +39,22 @@ def patients_of(name: str, first_seed: int, count: int) -> list[dict[str, Any]]:
         depth = max((air.depth_mm for air in patient.airs), default=0.0)
         score = float(1 / (1 + np.exp(-(depth / 4 - 3 + rng.normal(0, 0.7)))))
         area = float(depth * rng.uniform(60, 140)) if score >= THRESHOLD else None
-        found.append({"examination": examination_of([header], ZONE), "probability": score, "area_mm2": area, "source": name})
+        found.append(
+            {
+                "examination": examination_of([header], ZONE),
+                "probability": score,
+                "area_mm2": area,
+                "source": name,
+                "embedding": seen_of(name, seed),
+            }
+        )
     return found
+
+
+def seen_of(name: str, seed: int) -> np.ndarray:
+    """What a network sees of this patient: each site's images lie elsewhere."""
+    place = np.random.default_rng(list(name.encode())).normal(0, 1.0, DIMENSION)
+    return (place + np.random.default_rng([seed, 9]).normal(0, 1, DIMENSION) * np.linspace(3, 0.2, DIMENSION)).astype(np.float16)
 
 
 def answered(engine: Engine, patients: Iterable[tuple[date, dict[str, Any]]], **changes: Any) -> None:
@@ -52,6 +68,7 @@ def answered(engine: Engine, patients: Iterable[tuple[date, dict[str, Any]]], **
             Job: [],
             FindingRow: [],
             ExaminationRow: [],
+            FindingEmbedding: [],
         }
         for one, (day, patient) in enumerate(patients, number):
             at = datetime.combine(day, time(9), ZONE).astimezone(UTC) + timedelta(seconds=one % 3600)
@@ -143,5 +160,12 @@ def _rows(one: int, at: datetime, patient: dict[str, Any]) -> dict[Any, dict[str
             "bits_stored": said.bits_stored,
             "exposure_index": said.exposure_index,
             "reconcile_needed": False,
+        },
+        FindingEmbedding: {
+            "finding_id": one,
+            "weights_sha256": "ab" * 32,
+            "inferred_at": at,
+            "dimension": patient["embedding"].size,
+            "vector": patient["embedding"].tobytes(),
         },
     }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from pydantic import BaseModel, Field
 
-from ptx_node.dashboard.drift_plots import Row, course, distribution, rows
+from ptx_node.dashboard.drift_plots import Row, course, distribution, rows, scatter
 from ptx_node.dashboard.entry import needs
 from ptx_node.dashboard.given import BEYOND, Number
 from ptx_node.dashboard.page import Page
@@ -53,6 +53,7 @@ NAMES = {
     "sex": "Sex",
     "source": "Source",
     "exposure_index": "Exposure index",
+    "embedding": "What the network sees (embedding)",
 }
 """Of the figures, in the order of the page."""
 OUTCOMES = {
@@ -118,6 +119,7 @@ class Shown:
     plot: Plot | None
     rows: list[Row]
     course: Plot | None
+    scatter: Plot | None
 
 
 class Settled(BaseModel):
@@ -162,7 +164,10 @@ def drift_as_json(parts: PartsOf, _who: Viewer) -> Drift:
 @api.get("/drift/looks")
 def looks_as_json(parts: PartsOf, _who: Viewer) -> list[Look]:
     """Every look of the last 120 days, of each figure of each model the oldest first."""
-    return [Look(**_values(Look, one)) for one in _read(parts)[0]]
+    with begin_read(parts.engine) as session:
+        last = watching.last_look(session)
+        looks = watching.newest_looks(session, last - SHOWN_DAYS) if last else []
+    return [Look(**_values(Look, one)) for one in looks]
 
 
 @api.post("/alarms/{number}/acknowledge", status_code=204)
@@ -194,7 +199,8 @@ def _page(request: Request, parts: Parts, who: Who, status: int = 200, *, proble
     read, alarms = _read(parts)
     models: dict[tuple[str, str, str], dict[str, Shown]] = {}
     for look, told in read:
-        shown = Shown(NAMES.get(look.figure, look.figure), look, distribution(look), rows(look), course(told))
+        name = NAMES.get(look.figure, look.figure)
+        shown = Shown(name, look, distribution(look), rows(look), course(told, look), scatter(look))
         models.setdefault((look.model_name, look.model_version, look.weights_sha256), {})[look.figure] = shown
     order = {name: place for place, name in enumerate(NAMES)}
     return page(

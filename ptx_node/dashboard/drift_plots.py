@@ -56,19 +56,38 @@ def distribution(look: DriftLook) -> Plot | None:
     return plot
 
 
-def course(looks: Sequence[Course]) -> Plot | None:
-    """How far the window was from the reference, day by day; None before there are two days."""
+def course(looks: Sequence[Course], newest: DriftLook) -> Plot | None:
+    """How far the window was from the reference, day by day, with the newest look's limit if it has one; None before two days."""
     told = [one for one in looks if one.effect is not None]
     if len(told) < 2:  # noqa: PLR2004 - a line needs two
         return None
     effects = [one.effect or 0.0 for one in told]
+    limit = newest.detail.get("limit")
     plot = Plot(
         f"Difference from the reference, {told[0].day} to {told[-1].day}.",
         named_axis("", [f"{one.day:%d %b}" for one in told], most=5),
-        axis("", max(0.2, *effects)),
+        axis("", max(0.2, *effects, limit or 0.0)),
     )
     plot.line(list(enumerate(effects)), "s1")
+    if limit is not None:
+        plot.line([(-0.5, limit), (len(told) - 0.5, limit)], "limit")
+        plot.legend.extend([("s1", "difference"), ("limit", "limit of the newest window")])
     for place, one in enumerate(told):
         if one.crossed:
             plot.mark((place, one.effect or 0.0), f"{one.day}: unlike the reference", "alarm")
+    return plot
+
+
+def scatter(look: DriftLook) -> Plot | None:
+    """Embeddings as points in the two directions in which the reference spreads most; None of other figures, and of too few cases."""
+    points = look.detail.get("points")
+    if not points:
+        return None
+    before, after = points["reference"], points["window"]
+    across, upright = (axis("", max(some), min(some)) for some in zip(*before, *after, strict=True))
+    plot = Plot(f"{len(before)} patients of the reference and {len(after)} of the window, along the first two directions.", across, upright)
+    for kind, some in (("dot b0", before), ("dot b1", after)):
+        for x, y in some:
+            plot.mark((x, y), "", kind)
+    plot.legend.extend([("b0", "reference"), ("b1", "window")])
     return plot

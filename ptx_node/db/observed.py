@@ -6,25 +6,31 @@ the node fetched itself (cohorts), and answers that a newer job replaced are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from ptx_node.db import embeddings
 from ptx_node.db.tables import ExaminationRow, FindingRow, Instance, Job, PatientIdentifier
+from ptx_node.db.watch_tables import FindingEmbedding
 from ptx_node.domain.finding import Outcome
 from ptx_node.domain.study import PHANTOM_PREFIX, Via
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
+    import numpy as np
+    from numpy.typing import NDArray
     from sqlalchemy import Select
     from sqlalchemy.orm import Session
 
 ANSWERED = (Outcome.POSITIVE.value, Outcome.NEGATIVE.value)
 MOST = 20_000
 """Answers of one stretch that are looked at: the first ones. More tell nothing more."""
+MOST_EMBEDDED = 4_000
+"""Patients of one stretch whose embeddings are read, evenly over its days: a vector has some thousand bytes."""
 DECADE = 10
 OLDEST = 90
 
@@ -59,6 +65,7 @@ class Observed:
         mask: whether anything is drawn; None of a negative answer, for which nothing ever is.
         size: mm2 of a radiograph's mask, mL of a CT's; None where nothing is drawn or the spacing is unknown.
         exposure_index: (0018,1411), as sent.
+        embedding: what the network saw, shape C; None where it was not kept, or is more than is read.
     """
 
     probability: float
@@ -72,6 +79,7 @@ class Observed:
     sex: str
     source: str
     exposure_index: float | None
+    embedding: NDArray[np.float16] | None = field(default=None, repr=False, compare=False)
 
 
 def _rows(zone: ZoneInfo, days: Days, *columns: Any) -> Select[Any]:
@@ -103,10 +111,12 @@ def streams(session: Session, zone: ZoneInfo, days: Days) -> list[Stream]:
     )
 
 
-def first_day(session: Session, zone: ZoneInfo, stream: Stream) -> date | None:
-    """The local day of the first answer of these weights, as the watch counts answers."""
+def first_day(session: Session, zone: ZoneInfo, stream: Stream, *, embedded: bool = False) -> date | None:
+    """The local day of the first answer of these weights, as the watch counts answers; `embedded`: of those whose embedding was kept."""
     everything = Days(date(1970, 1, 2), date(9000, 1, 1))
     query = _rows(zone, everything, func.min(FindingRow.inferred_at)).where(FindingRow.weights_sha256 == stream.weights_sha256)
+    if embedded:
+        query = query.join(FindingEmbedding, FindingEmbedding.finding_id == FindingRow.id)
     first = session.scalar(query)
     return first.astimezone(zone).date() if isinstance(first, datetime) else None
 
@@ -117,6 +127,7 @@ def observed(session: Session, zone: ZoneInfo, days: Days, stream: Stream) -> li
         _rows(
             zone,
             days,
+            FindingRow.id,
             PatientIdentifier.person_id,
             Instance.study_instance_uid,
             FindingRow.probability,
@@ -138,9 +149,9 @@ def observed(session: Session, zone: ZoneInfo, days: Days, stream: Stream) -> li
         .limit(MOST)
     )
     seen: set[object] = set()
-    found = []
+    found, numbers = [], []
     for row in session.execute(wanted):
-        person, study, probability, outcome, area, volume, spacing, view, maker, bits, age, sex, source, exposure = row
+        number, person, study, probability, outcome, area, volume, spacing, view, maker, bits, age, sex, source, exposure = row
         patient = study if person is None else person
         if patient in seen:
             continue
@@ -148,7 +159,10 @@ def observed(session: Session, zone: ZoneInfo, days: Days, stream: Stream) -> li
         positive, size = outcome == Outcome.POSITIVE, area if area is not None else volume
         mask = bool(size) or spacing is not None if positive else None
         found.append(Observed(probability, positive, mask, size or None, view, maker, bits, _band(age), sex, source, exposure))
-    return found
+        numbers.append(number)
+    every = -(-len(numbers) // MOST_EMBEDDED) or 1
+    vectors = embeddings.read(session, numbers[::every])
+    return [replace(one, embedding=vectors.get(number)) for one, number in zip(found, numbers, strict=True)]
 
 
 def _band(years: float | None) -> str:

@@ -1,14 +1,29 @@
-"""The tables of the watch over drift: each day's look at each figure, and the alarms that a person settles."""
+"""The tables of the watch over drift: what the network saw, each day's look at each figure, and the alarms that a person settles."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from ptx_node.db.tables import Id, Table
+
+
+class FindingEmbedding(Table):
+    """What the network saw of a finding's images: `dimension` numbers in half precision, the least significant byte first.
+
+    Of a patient's images: it stays at the site, in no view and no export. Housekeeping takes old ones.
+    """
+
+    __tablename__ = "finding_embeddings"
+
+    finding_id: Mapped[int] = mapped_column(Id, ForeignKey("findings.id"), primary_key=True, autoincrement=False)
+    weights_sha256: Mapped[str] = mapped_column(String(64))
+    inferred_at: Mapped[datetime] = mapped_column(index=True)
+    dimension: Mapped[int] = mapped_column(Integer)
+    vector: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class DriftLook(Table):

@@ -18,7 +18,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 from sqlalchemy.exc import IntegrityError
 
 from ptx_node import log
-from ptx_node.db import audit
+from ptx_node.db import audit, embeddings
 from ptx_node.db import results as rows
 from ptx_node.db.results import StoredResult
 from ptx_node.db.session import begin_read, begin_write, now
@@ -267,6 +267,7 @@ class _Recording:
         study = self.stored[0].study_instance_uid if self.stored else job.study_instance_uid
         digest = input_digest(study, self.finding.sop_instance_uids)
         row = rows.record_finding(session, job, self.finding, digest, job.inferred_at or self.moment)
+        embeddings.record(session, row, self.finding.embedding)
         if self.examination is not None:
             rows.record_examination(session, row, self.examination)
         replaced = frozenset(

@@ -7,8 +7,8 @@ matter, since among thousands of cases anything is significant. Whether it lasts
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
@@ -43,12 +43,13 @@ class Compared:
     """A window against the reference.
 
     Attributes:
-        method: `ks` or `chi_square`; empty where there were too few cases.
+        method: `ks`, `chi_square`, or of embeddings `direction` or `far`; empty where there were too few cases.
         statistic: largest distance of the two distributions, 0 to 1; or chi-square.
         effect: that distance; or Cramer's V, 0 to 1.
         reference, window: shares by bin or value, for a picture; the same places in both.
         places: the lower ends of the bins and the last upper one, or the values.
         crossed: all three conditions hold.
+        drawn: what a picture needs beside the shares.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Compared:
     places: tuple[float | str, ...]
     reference: tuple[float, ...]
     window: tuple[float, ...]
+    drawn: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compare_numbers(reference: Sequence[float], window: Sequence[float], limits: Limits) -> Compared:

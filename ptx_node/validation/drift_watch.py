@@ -9,12 +9,14 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ptx_node.db import audit, watching
+from ptx_node.db.embeddings import EMBEDDING
 from ptx_node.db.observed import Days, Observed, Stream, first_day, observed, streams
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.domain.audit import NODE
 from ptx_node.domain.audit_events import decision
 from ptx_node.log import get
 from ptx_node.validation.drift import Compared, Limits, compare_numbers, compare_values, lasting
+from ptx_node.validation.embedding_drift import compare_embeddings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,7 +52,7 @@ VALUES: Mapping[str, Callable[[Observed], str | None]] = {
     "source": lambda one: one.source,
 }
 """Figures whose values are counted."""
-FIGURES = (*NUMBERS, *VALUES)
+FIGURES = (*NUMBERS, *VALUES, EMBEDDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,9 @@ def compare(figure: str, reference: Sequence[Observed], window: Sequence[Observe
         number = NUMBERS[figure]
         before, after = ([told for row in rows if (told := number(row)) is not None] for rows in (reference, window))
         return compare_numbers(before, after, limits)
+    if figure == EMBEDDING:
+        seen, sees = ([row.embedding for row in rows if row.embedding is not None] for rows in (reference, window))
+        return compare_embeddings(seen, sees, limits)
     value = VALUES[figure]
     counts = [Counter(said for row in rows if (said := value(row)) is not None) for rows in (reference, window)]
     return compare_values(counts[0], counts[1], limits)
@@ -135,6 +140,7 @@ class _Looking:
         self._read: dict[Days, list[Observed]] = {}
         self._renewed = watching.new_normal(session, stream.weights_sha256)
         self._first = first_day(session, terms.zone, stream)
+        self._first_embedded = first_day(session, terms.zone, stream, embedded=True)
 
     def figures(self) -> list[_Found]:
         found = []
@@ -151,14 +157,17 @@ class _Looking:
         return found
 
     def _reference(self, figure: str) -> Days | None:
-        """The days to compare with; a change that was meant began a new one."""
+        """The days to compare with; a change that was meant began a new one.
+
+        Embeddings began to be kept, or were forgotten, when the model had long been answering: their first days are their own.
+        """
         length = timedelta(days=self._terms.reference_days - 1)
+        first, chosen = self._first_embedded if figure == EMBEDDING else self._first, self._terms.reference
         if figure in self._renewed:
             first = self._renewed[figure][1]
-            return Days(first, first + length)
-        if self._terms.reference is not None:
-            return self._terms.reference
-        return None if self._first is None else Days(self._first, self._first + length)
+        elif chosen is not None and (figure != EMBEDDING or (first is not None and first <= chosen.until)):
+            return chosen
+        return None if first is None else Days(first, first + length)
 
     def _of(self, days: Days) -> list[Observed]:
         if days not in self._read:
@@ -187,6 +196,7 @@ def _row(stream: Stream, found: _Found, day: date) -> dict[str, Any]:
             "places": list(one.places),
             "reference": list(one.reference),
             "window": list(one.window),
+            **one.drawn,
         },
     }
 

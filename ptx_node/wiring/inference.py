@@ -117,7 +117,7 @@ class Writer:
             self.engine,
             self.store,
             job_id=claim.job_id,
-            finding=finding,
+            finding=finding if self.settings.drift.enabled else replace(finding, embedding=None),
             encoded=encoded,
             destinations=destinations,
             trace=replace(trace, settings_sha256=self.settings_sha256, timings_ms=timings_ms),

@@ -79,6 +79,7 @@ def answers(rng: np.random.Generator, count: int) -> list[Observed]:
     ill = rng.random(count) < 0.12
     score = rng.beta(np.where(ill, 6, 1.2), np.where(ill, 3, 9))
     view, maker, room = rng.random(count) < 0.6, rng.integers(0, 3, count), rng.integers(0, 8, count)
+    seen = (rng.normal(0, 1, (count, 16)) * np.linspace(4, 0.1, 16)).astype(np.float16)
     size, exposure, age = rng.lognormal(6.5, 0.9, count), rng.normal(250, 60, count), rng.integers(18, 95, count)
     return [
         Observed(
@@ -93,6 +94,7 @@ def answers(rng: np.random.Generator, count: int) -> list[Observed]:
             "FM"[i % 2],
             f"room {room[i]}",
             float(exposure[i]),
+            seen[i],
         )
         for i in range(count)
     ]
@@ -135,6 +137,7 @@ def test_every_figure_alarms_when_it_changes() -> None:
             sex="",
             source="a new room",
             exposure_index=500.0,
+            embedding=one.embedding + np.float16(1.0) if one.embedding is not None else None,
         )
         for index, one in enumerate(window)
     ]
