@@ -23,6 +23,8 @@ BUILD, VERIFY = "build", "verify"
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 LEASE = timedelta(seconds=60)
 """A process that falls silent for so long is gone."""
+LOST, MOST_LOST = "lost", 3
+"""In `counts`, until there is something to count: how often its process was gone."""
 
 
 def ask(session: Session, request: Mapping[str, Any], *, by: str, now: datetime) -> int:
@@ -55,14 +57,23 @@ def anything_open(session: Session) -> bool:
 
 
 def claim(session: Session, now: datetime) -> ExportRow | None:
-    """Take the next one that waits, or one whose process is gone; None when nothing waits or another one runs."""
+    """Take the next one that waits, or one whose process is gone; None when nothing waits or another one runs.
+
+    One whose process is gone so often has failed: it would take every process along that begins it anew.
+    """
     running = session.scalar(select(ExportRow).where(ExportRow.state == RUNNING).with_for_update())
     if running is not None and running.lease_expires_at is not None and running.lease_expires_at > now:
         return None
     waiting = select(ExportRow).where(ExportRow.state == QUEUED).order_by(ExportRow.id).limit(1).with_for_update(skip_locked=True)
+    if running is not None and (running.counts or {}).get(LOST, 0) >= MOST_LOST:
+        failed(session, running.id, "its process was lost again and again; perhaps memory is short. Ask for a shorter period", now)
+        session.flush()
+        running = None
     row = running or session.scalar(waiting)
     if row is None:
         return None
+    if running is not None:
+        running.counts = {**(running.counts or {}), LOST: (running.counts or {}).get(LOST, 0) + 1}
     try:
         with session.begin_nested():
             row.state, row.started_at, row.finished_at, row.lease_expires_at, row.step = RUNNING, now, None, now + LEASE, "begins"

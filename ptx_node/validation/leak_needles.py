@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import re
 import unicodedata
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import date
@@ -36,6 +37,9 @@ class Kind(StrEnum):
     INSTITUTION = "institution"
     DEVICE = "device"
     CONTACT = "address or telephone"
+
+
+_KINDS = tuple(Kind)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -109,18 +113,21 @@ class Needles:
     def __init__(self, identifiers: Iterable[Identifier]) -> None:
         self.too_short = 0
         self._patterns: dict[bytes, _Meaning] = {}
-        digests: dict[int, Kind] = {}
+        digests, kinds = array("Q"), bytearray()  # nine for each identifier: as objects they would be most of what it takes
+        meanings: dict[_Meaning, _Meaning] = {}
         for identifier in dict.fromkeys(identifiers):
             texts = [(kind, text) for kind, text in _spellings(identifier) if _searchable(text)]
             self.too_short += not texts
             for kind, text in texts:
                 for data, meaning in _encoded(kind, text):
-                    self._patterns.setdefault(data, meaning)
+                    self._patterns.setdefault(data, meanings.setdefault(meaning, meaning))
                 if kind is not Kind.NAME_PART:
-                    digests.update(dict.fromkeys(_digests(text), kind))
+                    digests.extend(_digests(text))
+                    kinds.extend(bytes([_KINDS.index(kind)]) * (len(digests) - len(kinds)))
         self._indices = [_Index(self._patterns, window) for window in WINDOWS]
-        self._digest_numbers = np.array(sorted(digests), dtype=np.uint64)
-        self._digest_kinds = [digests[digest] for digest in sorted(digests)]
+        numbers = np.frombuffer(digests, dtype=np.uint64) if digests else np.zeros(0, dtype=np.uint64)
+        self._digest_numbers, places = np.unique(numbers, return_index=True)
+        self._digest_kinds = bytes(kinds[place] for place in places.tolist())
 
     def find(self, data: bytes, *, pixels: bool = False) -> Iterator[Hit]:
         """Every place where an identifier stands.
@@ -162,7 +169,7 @@ class Needles:
         found = np.array([int(match[0][:16], 16) for match in matches], dtype=np.uint64)
         places = np.minimum(np.searchsorted(self._digest_numbers, found), len(self._digest_numbers) - 1)
         for number in np.flatnonzero(self._digest_numbers[places] == found):
-            yield Hit(self._digest_kinds[places[number]], "digest without a key", matches[number].start())
+            yield Hit(_KINDS[self._digest_kinds[places[number]]], "digest without a key", matches[number].start())
 
 
 class _Index:

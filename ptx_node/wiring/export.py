@@ -103,6 +103,7 @@ def run_export(settings: Settings, request: Request, target: Path, *, actor: str
             with begin_snapshot(engine) as session:
                 made = _Making(settings, request, session, sample_of(session, request), folder, naming, tell)
                 exported = made.everything(target)
+            # Before the folder has its name: no package leaves of which the trail says nothing.
             with begin_write(engine) as session:
                 counts = {"cases": exported.cases, "counted": exported.counted, "patients": exported.patients, "images": exported.images}
                 audit.note(session, export_event(actor, request.to_json(), counts, exported.digest))

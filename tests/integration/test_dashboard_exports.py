@@ -205,6 +205,22 @@ def test_an_old_package_is_removed_and_its_row_says_so(dashboard: Dashboard, tmp
     assert {"3", "4"} < {path.name for path in (tmp_path / "exports").iterdir()}
 
 
+def test_one_that_takes_every_process_along_fails_and_the_next_has_its_turn(engine: Engine) -> None:
+    """As one for which memory does not suffice: the whole dashboard is killed with it, and must not begin it for ever."""
+    moment = now()
+    with begin_write(engine) as session:
+        first, second = (exports.ask(session, REQUEST, by="user anna", now=moment) for _ in range(2))
+    begun = []
+    for _ in range(5):
+        moment += 2 * exports.LEASE
+        with begin_write(engine) as session:
+            row = exports.claim(session, moment)
+            begun.append(row and row.id)
+    assert [first] * 4 + [second] == begun
+    with begin_read(engine) as session:
+        assert "lost again and again" in str(session.get_one(ExportRow, first).error)
+
+
 def test_one_at_a_time_and_none_is_forgotten(engine: Engine) -> None:
     """On both databases: a second one waits; whose process is gone is begun anew; one that has ended is not failed afterwards."""
     moment = now()

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 import urllib.parse
 import zipfile
 import zlib
@@ -241,6 +242,19 @@ def test_many_identifiers_are_looked_for_at_once() -> None:
     begun = time.process_time()
     assert [hit.offset for hit in needles.find(data)] == [500_000]
     assert time.process_time() - begun < 2
+
+
+def test_what_is_made_ready_takes_little_for_each_identifier() -> None:
+    """An export looks for forty thousand at once, within its bound of memory."""
+    some = [Identifier(Kind.UID, f"1.2.840.113619.2.{number * 7919 + 10**10}.{number}") for number in range(5000)]
+    Needles(some[:10])  # what is loaded once is loaded
+    tracemalloc.start()
+    ready = Needles(some)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert ready.too_short == 0
+    assert kept / len(some) < 200
+    assert peak / len(some) < 400
 
 
 def test_it_shares_no_code_with_what_it_checks() -> None:
