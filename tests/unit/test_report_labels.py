@@ -66,6 +66,23 @@ def test_a_report_of_our_sets_is_labelled_as_its_writer_meant_it(language: str, 
         assert (case.laterality, case.depth_mm, case.drain) == (found.laterality, found.depth_mm, found.drain), found
 
 
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("Tiny left apical pneumothorax. Moderate right effusion.", "tiny"),
+        ("Moderate-sized right pneumothorax, small effusion.", "moderate-sized"),
+        ("Small to moderate right pneumothorax.", "small to moderate"),
+        ("Right pneumothorax with small pleural effusion.", ""),
+        ("No large pneumothorax.", ""),
+        ("Volumineux pneumothorax gauche, petit épanchement liquidien.", "volumineux"),
+        ("Pneumothorax droit de faible abondance.", "de faible abondance"),
+        ("Pneumothorax droit.", ""),
+    ],
+)
+def test_the_words_for_its_size_are_its_own(text: str, size: str) -> None:
+    assert size == label_report(text).size
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_sets_are_large_and_hold_every_label(language: str) -> None:
     held = [case for one, case in EVERY if one == language]
