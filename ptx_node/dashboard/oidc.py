@@ -16,6 +16,7 @@ from fastapi import APIRouter, HTTPException, Request, Response
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
+from sqlalchemy import delete
 from starlette.responses import RedirectResponse
 
 from ptx_node import log
@@ -59,6 +60,7 @@ def begin(request: Request, parts: PartsOf, next: str = "/") -> Response:  # noq
     with _client(parts, provider) as client:
         address, state = client.create_authorization_url(described["authorization_endpoint"], code_verifier=verifier, nonce=nonce)
     with begin_write(parts.engine) as session:
+        session.execute(delete(LoginFlow).where(LoginFlow.expires_at < now()))  # anybody may begin: what nobody can end takes no room
         session.add(
             LoginFlow(
                 state_sha256=kept(state),
@@ -117,7 +119,7 @@ def _claims(parts: Parts, provider: Oidc, flow: LoginFlow, code: str) -> dict[st
         token = client.fetch_token(described["token_endpoint"], code=code, code_verifier=flow.code_verifier)
         claims = check_id_token(token["id_token"], _keys(described["jwks_uri"]), provider, nonce=flow.nonce)
         if "userinfo_endpoint" in described and not told(claims, provider.roles_claim):
-            more = client.get(described["userinfo_endpoint"]).raise_for_status().json()
+            more = _object(client.get(described["userinfo_endpoint"]))
             if more.get("sub") != claims["sub"]:  # OpenID Connect Core 5.3.2
                 raise ValueError("the user info is of somebody else")
             claims = more | claims
@@ -172,6 +174,7 @@ def _client(parts: Parts, provider: Oidc) -> OAuth2Client:
 
 
 DESCRIPTION_LIFE_S = 600.0
+NEEDED = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _kept_descriptions: dict[str, tuple[float, dict[str, Any]]] = {}
 
 
@@ -182,7 +185,7 @@ def _described(provider: Oidc) -> dict[str, Any]:
         return kept_one
     address = f"{provider.issuer.rstrip('/')}/.well-known/openid-configuration"
     try:
-        described: dict[str, Any] = httpx.get(address, timeout=TIMEOUT_S).raise_for_status().json()
+        described = _object(httpx.get(address, timeout=TIMEOUT_S))
     except (httpx.HTTPError, ValueError) as error:
         logger.warning("the OpenID provider does not answer", issuer=provider.issuer, error=str(error))
         raise HTTPException(503, "The OpenID provider does not answer. Local accounts can still sign in.") from error
@@ -190,9 +193,27 @@ def _described(provider: Oidc) -> dict[str, Any]:
         raise HTTPException(
             503, f"The OpenID provider calls itself {described.get('issuer')!r}: set dashboard.oidc.issuer to exactly that."
         )
+    if lacking := [one for one in NEEDED if not isinstance(described.get(one), str)]:
+        raise HTTPException(503, f"The OpenID provider's description lacks {', '.join(lacking)}. Local accounts can still sign in.")
     _kept_descriptions[provider.issuer] = (time.monotonic(), described)
     return described
 
 
 def _keys(address: str) -> KeySet:
-    return KeySet.import_key_set(httpx.get(address, timeout=TIMEOUT_S).raise_for_status().json())
+    keys = _object(httpx.get(address, timeout=TIMEOUT_S))
+    if not isinstance(keys.get("keys"), list):
+        raise ValueError("the provider's keys are no key set")  # noqa: TRY004 - of a message, not of our own call
+    return KeySet.import_key_set({"keys": keys["keys"]})
+
+
+def _object(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object that a provider answers.
+
+    Raises:
+        httpx.HTTPError: it answers that it will not.
+        ValueError: it is no JSON, or no object.
+    """
+    told = answer.raise_for_status().json()
+    if not isinstance(told, dict):
+        raise ValueError("the answer is no JSON object")  # noqa: TRY004 - of a message, not of our own call
+    return told

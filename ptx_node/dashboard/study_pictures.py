@@ -50,6 +50,8 @@ DICOM = "application/dicom"
 DESCRIPTION = "X-Ptx-Picture"
 GONE = "nothing of this study is here"
 BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {RAW: {}}}}
+NO_READER: dict[int | str, dict[str, Any]] = {501: {"description": "The machine that runs the dashboard cannot read segmentations."}}
+DRAWN = BINARY | NO_READER | {204: {"description": "Nothing is drawn on this image."}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,13 @@ def pixels(request: Request, parts: PartsOf, viewing: ViewingOf, who: Viewer, st
         return _raw(request, body, told, compressed=shown.kind != BRIGHTNESS)
 
 
-@api.get("/studies/{study}/results/{result}/drawn")
+@api.get("/studies/{study}/results/{result}/drawn", responses=NO_READER)
 def drawn(parts: PartsOf, viewing: ViewingOf, who: Viewer, study: str, result: Number) -> Drawn:
     """On which images a segmentation draws something."""
     return _drawn(*_masks(parts, viewing, who, study, _segmentation(result)))
 
 
-@api.get("/studies/{study}/results/{result}/masks/{image}", response_class=Response, responses=BINARY)
+@api.get("/studies/{study}/results/{result}/masks/{image}", response_class=Response, responses=DRAWN)
 def mask(request: Request, parts: PartsOf, viewing: ViewingOf, who: Viewer, *, study: str, result: Number, image: Number) -> Response:
     """What a segmentation draws on one image: one bit a pixel, row by row without padding, the first pixel in the highest bit.
 
@@ -99,13 +101,13 @@ def mask(request: Request, parts: PartsOf, viewing: ViewingOf, who: Viewer, *, s
     return _mask(request, *_masks(parts, viewing, who, study, _segmentation(result)), image)
 
 
-@api.get("/studies/{study}/readings/{reading}/drawn")
+@api.get("/studies/{study}/readings/{reading}/drawn", responses=NO_READER)
 def drawn_by_hand(parts: PartsOf, viewing: ViewingOf, who: Viewer, study: str, reading: Number) -> Drawn:
     """On which images a reader drew something."""
     return _drawn(*_masks(parts, viewing, who, study, _reading(reading)))
 
 
-@api.get("/studies/{study}/readings/{reading}/masks/{image}", response_class=Response, responses=BINARY)
+@api.get("/studies/{study}/readings/{reading}/masks/{image}", response_class=Response, responses=DRAWN)
 def mask_by_hand(
     request: Request, parts: PartsOf, viewing: ViewingOf, who: Viewer, *, study: str, reading: Number, image: Number
 ) -> Response:

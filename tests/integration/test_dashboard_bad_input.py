@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from fastapi.routing import APIRoute
@@ -19,6 +21,7 @@ from sqlalchemy.orm import Session
 
 from ptx_node.dashboard.computing import Computing
 from ptx_node.dashboard.entry import ANYBODY, declared
+from ptx_node.dashboard.parts import Oidc
 from ptx_node.dashboard.shell import MOST_BODY_BYTES
 from ptx_node.db import login_attempts, users
 from ptx_node.db.access_tables import LoginAttempts, User, WebSession
@@ -351,8 +354,6 @@ def test_a_database_that_goes_and_comes_is_said_on_a_page(postgres: PostgresServ
 
 def test_another_thing_that_is_away_is_not_called_the_database(sqlite_engine: Engine, tmp_path: Path) -> None:
     """An OpenID provider that does not answer has the page say that, and not that the database is gone."""
-    from ptx_node.dashboard.parts import Oidc  # noqa: PLC0415
-
     provider = Oidc("http://127.0.0.1:1", "ptx", None, ("openid",), "name", "roles", {}, "the hospital")
     with serving(sqlite_engine, tmp_path, oidc=provider) as dashboard, dashboard.visitor() as client:
         answer = client.get("/sign-in/oidc")
@@ -497,3 +498,51 @@ def test_every_error_of_the_api_is_words_in_json(dashboard: Dashboard) -> None:
         head, _, body = answer.partition(b"\r\n\r\n")
         assert (str(status).encode(), b"application/json" in head) == (head.split(b" ")[1], True)
         assert isinstance(json.loads(body)["detail"], str)
+
+
+class Nonsense(BaseHTTPRequestHandler):
+    """An OpenID provider out of order: `answers` by the end of the address."""
+
+    answers: ClassVar[dict[str, object]] = {}
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", "0")))
+        said = next((value for end, value in self.answers.items() if self.path.endswith(end)), {})
+        body = said if isinstance(said, bytes) else json.dumps(said).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = _answer  # noqa: N815 - the library's names
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+def test_a_provider_that_answers_nonsense_is_refused_in_words(sqlite_engine: Engine, tmp_path: Path) -> None:
+    """Whatever its description, its token, its keys or its user info are: 403 or 503, nobody comes in, and the next try is a new one."""
+    with HTTPServer(("127.0.0.1", 0), Nonsense) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        issuer = f"http://127.0.0.1:{server.server_port}"
+        good = {"issuer": issuer} | {name: f"{issuer}/{name}" for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")}
+        provider = Oidc(issuer, "ptx", None, ("openid",), "name", "roles", {}, "the hospital")
+        with serving(sqlite_engine, tmp_path, oidc=provider) as dashboard, dashboard.visitor() as client:
+            for described in ([1], b"<html>", {}, {"issuer": issuer}, good | {"jwks_uri": 5}):
+                Nonsense.answers = {"openid-configuration": described}
+                answer = client.get("/sign-in/oidc")
+                assert (503, True) == (answer.status_code, "OpenID provider" in answer.text), described
+            signed = {"id_token": "a.b.c", "access_token": "a"}
+            for token, keys in (
+                *((one, {"keys": []}) for one in ([1], "x", None, b"<html>", {}, {"id_token": 5, "access_token": "a"})),
+                *((signed, one) for one in ({"keys": []}, {"keys": [1]}, {"keys": [{"kty": "RSA"}]}, [1], {"keys": "x"})),
+            ):
+                Nonsense.answers = {"openid-configuration": good, "token_endpoint": token, "jwks_uri": keys}
+                state = parse_qs(urlsplit(client.get("/sign-in/oidc").headers["location"]).query)["state"][0]
+                answer = client.get("/sign-in/oidc/callback", params={"state": state, "code": "c"})
+                assert (403, True) == (answer.status_code, "did not succeed" in answer.text), (token, keys)
+        server.shutdown()
+    with begin_read(sqlite_engine) as session:
+        assert session.scalar(select(func.count()).select_from(WebSession)) == 0
