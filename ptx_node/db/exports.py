@@ -116,6 +116,7 @@ def failed(session: Session, number: int, error: str, now: datetime) -> None:
 def _end(session: Session, number: int, state: str, now: datetime) -> ExportRow:
     row = session.get_one(ExportRow, number, with_for_update=True)
     row.state, row.finished_at, row.lease_expires_at, row.step = state, now, None, ""
+    row.counts = {name: value for name, value in row.counts.items() if name != LOST} if row.counts else row.counts
     return row
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -100,6 +100,8 @@ def begin_snapshot(engine: Engine) -> Iterator[Session]:
     """
     level = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with begin_read(engine.execution_options(**level)) as session:
+        if engine.dialect.name == "postgresql":  # figures and images take minutes between two queries
+            session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         yield session
 
 

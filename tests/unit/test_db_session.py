@@ -10,9 +10,10 @@ from sqlalchemy import Engine, create_engine, select, text
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.pool import QueuePool
 
-from ptx_node.db.session import begin_read, begin_write, now, open_engine
+from ptx_node.db.session import begin_read, begin_snapshot, begin_write, now, open_engine
 from ptx_node.db.tables import DestinationState
 from ptx_node.errors import DatabaseUnavailableError
+from tests.conftest import PostgresServer
 
 
 def test_times_come_back_aware_and_equal(engine: Engine) -> None:
@@ -70,3 +71,16 @@ def test_a_damaged_database_is_named_as_such(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path / 'ptx.db'}")
     with pytest.raises(DatabaseUnavailableError, match="back-up"), begin_write(engine) as session:
         session.execute(text("SELECT 1"))
+
+
+def test_a_snapshot_outlives_a_servers_patience_with_idle_transactions(postgres: PostgresServer) -> None:
+    """Managed servers set one: an export computes for minutes between two queries, and nothing of it waits for a lock."""
+    url = f"{postgres.new_database('patience')}?options=-c%20idle_in_transaction_session_timeout%3D100"
+    engine = open_engine(url)
+    try:
+        with begin_snapshot(engine) as session:
+            assert "0" == session.scalar(text("SHOW idle_in_transaction_session_timeout"))
+        with begin_read(engine) as session:
+            assert "100ms" == session.scalar(text("SHOW idle_in_transaction_session_timeout"))
+    finally:
+        engine.dispose()
