@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -31,6 +32,8 @@ FRESH_S = 900.0
 AGAIN_S = 15.0
 """What came to nothing is begun anew when somebody asks so long after it was begun."""
 LONGEST_S = 1800.0
+YIELDS = 5
+"""How far such a process steps back, beyond the dashboard itself, where the processor is short."""
 FAILED = "They could not be made; the dashboard's log says why."
 FAULT = 1
 """With which a process ends that an error has ended."""
@@ -139,6 +142,7 @@ class Computing:
 
 def _child(sending: Connection, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """In the other process: an error of ours is an answer too. Any other ends the process, with its trace where the server's log goes."""
+    os.nice(YIELDS)
     try:
         outcome: Any = work(*arguments)
     except PtxError as error:

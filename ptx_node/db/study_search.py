@@ -109,7 +109,9 @@ def found(session: Session, wanted: Wanted, effort: Effort) -> Iterator[StudyFou
                 if _fits(one, wanted):
                     yield one
         effort.last = chunk[-1]
-        if time.monotonic() > effort.until_s:
+        if (
+            wanted.state or wanted.outcome
+        ) and time.monotonic() > effort.until_s:  # of others every study fits, and the list has its length
             effort.over = True
             return
 

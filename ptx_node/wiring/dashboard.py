@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -127,6 +128,7 @@ def serve(settings: Settings) -> int:
     dashboard = settings.dashboard
     if not dashboard.enabled:
         raise ConfigurationError("the dashboard is switched off: dashboard.enabled")
+    os.nice(dashboard.nice)  # what arrives, is read and is delivered comes before those who look
     engine = open_database(settings, pool_size=10)
     schema.require_latest(engine)
     monitoring = health.page(make_probe(settings, engine), make_exporter(settings, engine))
