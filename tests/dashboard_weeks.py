@@ -34,6 +34,7 @@ from ptx_node.db.tables import (
     UnmatchedRow,
 )
 from ptx_node.dicom.examination import examination_of
+from ptx_node.domain.study import SIMULATED_ISSUER
 from ptx_node.domain.truth import LabelValue
 from ptx_node.model.metadata import Description, describe
 from ptx_node.reports.label import label_report
@@ -51,6 +52,8 @@ BY_HOUR = (1, 1, 1, 1, 1, 1, 3, 6, 9, 10, 10, 9, 7, 8, 9, 9, 8, 6, 4, 3, 3, 2, 2
 """How much comes in each hour of a day."""
 SENDERS = {"toulouse": ("CXR_ER", "CXR_ROOM2", "CXR_ROOM3"), "bedside": ("CXR_BEDSIDE",), "ct64": ("CT_ER",)}
 SOURCES = {"toulouse": "radiology", "bedside": "intensive-care", "ct64": "emergency-ct"}
+NOBODYS_MODEL = {"model_manufacturer": "nobody", "model_version": "1.0.0", "device_uid": "2.25.1"}
+"""Scores that were made up are not told as those of a model that exists."""
 FAILED = (("decode_failed", "frame 1 cannot be decoded: the JPEG 2000 stream ends early"), ("out_of_memory", "the model needed 9.1 GB"))
 Rows = dict[Any, list[dict[str, Any]]]
 
@@ -135,8 +138,9 @@ def _write(rows: Rows, one: Arrival, model: Description, moment: datetime) -> No
             "area_mm2": max(40.0, depth * one.rng.uniform(60, 140)) if positive and not one.ct else None,
             "volume_ml": max(4.0, depth * one.rng.uniform(8, 20)) if positive and one.ct else None,
             "inferred_at": times[3],
-            **{f"model_{name}": getattr(model.identity, name) for name in ("manufacturer", "name", "version")},
-            **{name: getattr(model.identity, name) for name in ("weights_sha256", "device_uid")},
+            **NOBODYS_MODEL,
+            "model_name": (name := "simulated-ct" if one.ct else "simulated-cxr"),
+            "weights_sha256": hashlib.sha256(name.encode()).hexdigest(),
         }
     )
     names = ("patient_sex", "patient_age_years", "view_position", "manufacturer", "manufacturer_model_name", "station_name")
@@ -179,7 +183,7 @@ def _image(rows: Rows, one: Arrival, about: dict[str, Any]) -> None:
             "study_instance_uid": one.uid,
             "transfer_syntax_uid": "1.2.840.10008.1.2.1",
             "modality": "CT" if one.ct else "DX",
-            "issuer_of_patient_id": "",
+            "issuer_of_patient_id": SIMULATED_ISSUER,
             **about,
             "path": f"instances/{number}.dcm",
             "size_bytes": 9_400_000,

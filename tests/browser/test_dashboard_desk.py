@@ -38,10 +38,10 @@ def label_of(dashboard: Dashboard, report: int) -> str:
         return session.get_one(ReportLabelRow, session.get_one(RadiologyReport, report).label_id).value
 
 
-def opened(dashboard: Dashboard, browser: Browser, width: int = 1280) -> Watched:
+def opened(dashboard: Dashboard, browser: Browser) -> Watched:
     """A window of an administrator."""
-    context = browser.new_context(viewport={"width": width, "height": 800})
-    secret = dashboard.session_of(dashboard.add(f"anna{width}", Role.ADMINISTRATOR))
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    secret = dashboard.session_of(dashboard.add("anna", Role.ADMINISTRATOR))
     context.add_cookies([{"name": "ptx-session", "value": secret, "url": dashboard.url}])
     return Watched(context.new_page())
 
@@ -92,12 +92,4 @@ def test_a_replay_and_a_suspended_destination(dashboard: Dashboard, browser: Bro
     page.get_by_role("button", name="Suspend pacs").click()
     page.get_by_role("button", name="Resume pacs").click()
     expect(page.get_by_role("button", name="Suspend pacs")).to_be_visible()
-    assert watched.errors == []
-
-
-def test_every_page_fits_a_telephone(dashboard: Dashboard, browser: Browser) -> None:
-    watched = opened(dashboard, browser, 360)
-    for path in ("/review", "/review/findings", "/rules", "/destinations", "/models", "/exports", "/audit"):
-        watched.page.goto(dashboard.url + path)
-        watched.accessible()
     assert watched.errors == []

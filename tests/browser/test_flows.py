@@ -74,21 +74,21 @@ def test_performance_of_the_model_that_is_chosen(hospital: Hospital, browser: Br
     watched = hospital.page(browser)
     page = watched.page
     page.goto(f"{hospital.dashboard.url}/performance")
-    expect(page.get_by_role("heading", name="ROC of ptx-cxr-demo")).to_be_visible(timeout=180_000)
+    expect(page.get_by_role("heading", name="ROC of simulated-cxr")).to_be_visible(timeout=180_000)
     curve = page.get_by_role("img", name="ROC curve. AUC 0.9")
     expect(curve).to_be_visible()
     assert curve.locator("polyline.s1").count() == curve.locator("polygon.b1").count() == 1
     cells = [
         int(one) for one in page.locator(".cross td:not(.unseen)").evaluate_all("(all) => all.map((one) => parseInt(one.textContent))")
     ]
-    row = page.get_by_role("row").filter(has=page.get_by_text("ptx-cxr-demo", exact=False)).first
+    row = page.get_by_role("row").filter(has=page.get_by_text("simulated-cxr", exact=False)).first
     assert sum(cells) == int(row.get_by_role("cell").nth(0).inner_text().replace("\u202f", ""))
     for heading in ("Wrong answers", "Missed, of those with a pneumothorax", "False alarms, of those without"):
         expect(page.get_by_role("heading", name=heading)).to_be_visible()
     assert page.get_by_role("img", name="CUSUM of").count() == 3
     assert page.locator(".forest").count() > 4
-    page.get_by_role("link", name="ptx-ct-demo").click()
-    expect(page.get_by_role("heading", name="ROC of ptx-ct-demo")).to_be_visible()
+    page.get_by_role("link", name="simulated-ct").click()
+    expect(page.get_by_role("heading", name="ROC of simulated-ct")).to_be_visible()
     page.get_by_label("Examined from").fill("2020-01-01")
     page.get_by_label("to", exact=True).fill("2020-02-01")
     page.get_by_role("button", name="Show").click()

@@ -154,10 +154,15 @@ def test_a_series_by_keys_and_a_slice_that_is_gone(dashboard: Dashboard, browser
 
 
 def test_a_reader_is_drawn_beside_the_model(hospital: Hospital, browser: Browser) -> None:
-    """Each in a colour of its own and switched by itself, pixel for pixel; what the reader drew is told in figures too."""
+    """Found by accession number; each in a colour of its own and switched by itself, pixel for pixel, and told in figures too."""
+    with begin_read(hospital.dashboard.engine) as session:
+        accession_number = session.get_one(Instance, hospital.radiograph.images[0]).accession_number
     watched = hospital.page(browser, viewport={"width": 1600, "height": 1000})
     page = watched.page
-    page.goto(f"{hospital.dashboard.url}/studies/{hospital.radiograph.number}")
+    page.goto(f"{hospital.dashboard.url}/find")
+    page.get_by_label("Accession number").fill(accession_number)
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name=f"Timeline of study {hospital.radiograph.number}", exact=True).click()
     ready(page)
     expect(page.get_by_label("Mask of a reader")).to_have_value(str(hospital.reading))
     expect(page.locator(".said")).to_contain_text("Drawn by Reader Rita")
