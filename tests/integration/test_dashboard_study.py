@@ -19,7 +19,7 @@ from ptx_node.dashboard.study_view import view
 from ptx_node.db.jobs_again import read_again
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.study_contents import contents
-from ptx_node.db.tables import Delivery, Instance, Job, JobInput, Result
+from ptx_node.db.tables import Delivery, Instance, Job, JobInput, Result, TruthRow
 from ptx_node.dicom.decode import read_dataset
 from ptx_node.dicom.pixels import read_radiograph
 from ptx_node.dicom.report_tree import TreeItem, report_tree
@@ -32,7 +32,8 @@ from ptx_node.pipeline.results import encode_results, record_finding
 from ptx_node.pipeline.send_again import send_again
 from ptx_node.pipeline.store import FileStore
 from tests.dashboard import Dashboard, serving
-from tests.factories import Place, as_file, ct_series, dx, enhanced_ct, siim_like
+from tests.dashboard_pictures import drawn_by_hand
+from tests.factories import Place, Size, as_file, ct_series, dx, enhanced_ct, pneumothorax, siim_like
 from tests.findings import CONTEXT, finding, picture
 from tests.read_study import Answer, ReadStudy, store_study
 
@@ -226,6 +227,40 @@ def test_an_auditor_sees_what_the_model_said_and_no_picture(dashboard: Dashboard
         for rest in (f"images/{study.images[0]}/pixels", f"results/{study.results['seg']}/drawn", f"results/{study.results['sr']}/file"):
             assert client.get(f"/api/v1/studies/{study.number}/{rest}").status_code == 403
         assert client.get(f"/api/v1/studies/{ds.StudyInstanceUID}/contents").status_code == 404
+
+
+def test_a_readers_mask_is_given_of_its_own_study_and_the_newest_counts(dashboard: Dashboard, tmp_path: Path) -> None:
+    """Bit for bit; not under another study, not to an auditor; a correction takes its place; a file that is gone is said."""
+    ds, other = dx(), dx(Place(study=7))
+    study, elsewhere = stored(dashboard, ds, answer=said(ds)), stored(dashboard, other, answer=said(other))
+    folder, mask = dashboard.parts.node.store_folder, pneumothorax(Size(int(ds.Rows), int(ds.Columns)))
+
+    def take(reader: str, drawn: NDArray[np.bool_], place: str) -> None:
+        (tmp_path / place).mkdir()
+        drawn_by_hand(dashboard.engine, folder, [ds], drawn, reader=reader, place=tmp_path / place)
+
+    take("Reader^Rita", mask, "first")
+    take("Reader^Sam", ~mask, "second")
+    take("Reader^Rita", np.roll(mask, 5, axis=0), "third")
+    address = f"/api/v1/studies/{study.number}"
+    with dashboard.person("anna", Role.VIEWER) as client:
+        view = client.get(f"{address}/contents").json()
+        assert [one["reader"] for one in view["reader_masks"]] == ["Reader Sam", "Reader Rita"]
+        sam, rita = (one["reading"] for one in view["reader_masks"])
+        image = study.images[0]
+        np.testing.assert_array_equal(decoded(client.get(f"{address}/readings/{rita}/masks/{image}")), np.roll(mask, 5, axis=0))
+        np.testing.assert_array_equal(decoded(client.get(f"{address}/readings/{sam}/masks/{image}")), ~mask)
+        assert client.get(f"{address}/readings/{rita}/drawn").json()["images"] == {str(image): int(mask.sum())}
+        assert {one["reader"]: one["dice"] for one in view["findings"][0]["by_hand"]}["Reader Sam"] == 0
+        assert client.get(f"/api/v1/studies/{elsewhere.number}/readings/{rita}/drawn").status_code == 404
+        assert client.get(f"{address}/readings/{2**62}/drawn").status_code == 404
+        with begin_read(dashboard.engine) as session:
+            (folder / str(session.get_one(TruthRow, rita).path)).unlink()
+        assert "no longer in the store" in client.get(f"{address}/readings/{rita}/drawn").text
+    with dashboard.person("otto", Role.AUDITOR) as client:
+        hidden = client.get(f"{address}/contents").json()
+        assert hidden["reader_masks"] == hidden["findings"][0]["by_hand"] == []
+        assert client.get(f"{address}/readings/{sam}/drawn").status_code == 403
 
 
 def test_a_result_is_given_out_byte_for_byte_and_noted(dashboard: Dashboard) -> None:
