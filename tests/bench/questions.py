@@ -82,7 +82,7 @@ def questions(jobs: int) -> list[Question]:
         Question("Review, labels, API", "/api/v1/review/labels", "/api/v1/review/labels", "contradiction"),
         Question("Review, one label, API", "/api/v1/review/labels/{report}", "/api/v1/review/labels/NUMBER", "pneumothorax"),
         Question("Review, findings, API", "/api/v1/review/findings", "/api/v1/review/findings", "false_"),
-        Question("Review, one finding, API", "/api/v1/review/findings/{finding}", "/api/v1/review/findings/NUMBER", "pneumothorax"),
+        Question("Review, one finding, API", "/api/v1/review/findings/{finding}", "/api/v1/review/findings/NUMBER", '"agreement"'),
         Question("what people said of a finding, API", "/api/v1/findings/{finding}/assessments", "/api/v1/findings/NUMBER/assessments"),
         Question("Rules", "/rules", "/rules", "chest"),
         Question("Rules, API", "/api/v1/rules", "/api/v1/rules", '"outcomes"'),
