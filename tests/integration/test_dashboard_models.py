@@ -95,7 +95,7 @@ def test_a_proposal_changes_nothing_until_it_is_applied(dashboard: Dashboard) ->
         assert client.post(f"/api/v1/proposals/{numbers[1]}/apply", json={"note": "agreed"}).status_code == 400
         assert client.post(f"/models/proposals/{numbers[0]}/apply", data={"note": "agreed with Dr Example"}).status_code == 200
         for number in (0, -1, 2**70):
-            assert client.post(f"/api/v1/proposals/{number}/apply", json={"note": "x"}).status_code == 404
+            assert client.post(f"/api/v1/proposals/{number}/apply", json={"note": "x"}).status_code == 422
     with begin_read(dashboard.engine) as session:
         assert thresholds.in_force(session) == {weights: 0.4}
         assert session.query(FindingRow).count() == 4, "what was found stays"
