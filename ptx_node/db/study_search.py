@@ -101,19 +101,16 @@ def found(session: Session, wanted: Wanted, effort: Effort) -> Iterator[StudyFou
     """Every study that fits, the newest first, read as it is asked for."""
     seen: set[str] = set()
     for chunk in _batched(_candidates(session, wanted), SIFTED if wanted.state or wanted.outcome else CHUNK):
+        # without these filters every study fits, and the list has its length
+        if effort.last and (wanted.state or wanted.outcome) and time.monotonic() > effort.until_s:
+            effort.over = True
+            return
         fresh = [uid for uid in dict.fromkeys(chunk) if uid not in seen]
         seen.update(fresh)
         for some in _batched(_sifted(session, fresh, wanted), CHUNK):
             rows = sorted(summaries(session, some), key=lambda one: (one.received_at, one.number), reverse=True)
-            for one in rows:
-                if _fits(one, wanted):
-                    yield one
+            yield from (one for one in rows if _fits(one, wanted))
         effort.last = chunk[-1]
-        if (
-            wanted.state or wanted.outcome
-        ) and time.monotonic() > effort.until_s:  # of others every study fits, and the list has its length
-            effort.over = True
-            return
 
 
 def _sifted(session: Session, uids: list[str], wanted: Wanted) -> list[str]:

@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from ptx_node.db import audit, housekeeping, schema
+from ptx_node.db import audit, audit_search, housekeeping, schema
 from ptx_node.db.audit import Segment, Verdict
 from ptx_node.db.session import begin_read, begin_write, now, open_engine
 from ptx_node.db.tables import AuditEvent, DestinationState, Instance
@@ -300,6 +300,13 @@ def test_a_segment_holds_every_row_of_its_time_without_a_gap(engine: Engine) -> 
         assert [5, 4] == [one.sequence for one in audit.newest(session, part, kinds=(), limit=2)]
         assert Segment(1, 6) == audit.segment(session, None, None)
         assert audit.segment(session, start + timedelta(days=1), None) is None
+        # a page finds the same along the index of time, and kinds each by itself
+        near = audit_search.stretch(session, start + timedelta(minutes=10), start + timedelta(minutes=40))
+        assert near == part
+        assert [6, 3] == [one.sequence for one in audit_search.newest(session, Segment(1, 6), kinds={AuditKind.EXPORT}, limit=2)]
+        assert [6, 5, 4] == [one.sequence for one in audit_search.newest(session, Segment(1, 6), kinds=set(AuditKind), limit=3)]
+        assert Segment(1, 6) == audit_search.stretch(session, None, None)
+        assert audit_search.stretch(session, start + timedelta(days=1), None) is None
 
 
 def test_verification_reads_a_long_trail_in_flat_memory(sqlite_engine: Engine) -> None:

@@ -14,9 +14,10 @@ from sqlalchemy import Engine, insert
 
 from ptx_node.db import activity, senders, study_search
 from ptx_node.db.session import begin_read, begin_write, now, open_engine
-from ptx_node.db.study_search import Wanted
+from ptx_node.db.study_search import Effort, Wanted
 from ptx_node.db.tables import Instance, PatientMerge
 from ptx_node.domain.access import Role
+from tests import year
 from tests.dashboard import Dashboard, serving
 from tests.dashboard_rows import EVIL, a_day, a_study
 
@@ -58,6 +59,25 @@ def test_filters_and_pages_leave_nothing_out_and_repeat_nothing(engine: Engine) 
         assert sorted(uids) == sorted(seen)
         recent = study_search.search(session, Wanted(since=now() - timedelta(hours=5)), 100)
         assert 0 < len(recent) < 20
+
+
+def test_a_search_whose_time_is_over_says_where_it_goes_on_and_loses_nothing(sqlite_engine: Engine) -> None:
+    """One in twelve of 7,000 studies: more than are looked at in one go."""
+    year.fill(sqlite_engine, 7_000)
+    wanted, found = Wanted(outcome="positive"), []
+    with begin_read(sqlite_engine) as session:
+        everything = [one.study_instance_uid for one in study_search.search(session, wanted, 10_000)]
+        for _ in range(10):
+            effort = Effort(until_s=0.0)
+            found += [one.study_instance_uid for one in study_search.search(session, wanted, 10_000, effort)]
+            if not effort.over:
+                break
+            number = study_search.number_of(session, effort.last)
+            assert number is not None
+            wanted = Wanted(outcome="positive", before=study_search.last_received(session, number))
+    assert wanted.before is not None, "it took more than one go"
+    assert everything == found
+    assert len(everything) > study_search.SIFTED
 
 
 def test_a_patient_whose_numbers_were_joined_is_found_by_either(sqlite_engine: Engine) -> None:
