@@ -44,6 +44,7 @@ CONFIG = """
 home = "home"
 time_zone = "Europe/Paris"
 
+DATABASE
 [store]
 watermark_bytes = WATERMARK
 
@@ -170,10 +171,11 @@ def make_site(
 ) -> Callable[..., Site]:
     """A site whose model is a tiny one that always says yes, unless the shipped one is asked for."""
 
-    def make(name: str = "site", *, shipped: bool = False, backwards: bool = False) -> Site:
+    def make(name: str = "site", *, shipped: bool = False, backwards: bool = False, url: str = "") -> Site:
         folder = tmp_path / name
         folder.mkdir()
         values = {
+            "DATABASE": f'[database]\nurl = "{url}"\n' if url else "",
             "MODELS": "" if shipped else f'[models]\n{CXR} = "{tiny_bundles / CXR}"\n',
             "DICOM": str(archive_pacs.dicom_port),
             "WEB": archive_pacs.dicomweb_url,
@@ -280,11 +282,11 @@ def test_a_balanced_draw_depends_on_the_seed_alone(make_site: Callable[..., Site
     assert others >= len(hospital.groups) - 4
 
 
-def test_what_was_killed_goes_on_to_the_same_end(make_site: Callable[..., Site]) -> None:
+def test_what_was_killed_goes_on_to_the_same_end(make_site: Callable[..., Site], database_url: str) -> None:
     """SIGKILL when the first study is here, and when the first radiograph was read; at last the rows are those of an undisturbed run."""
     undisturbed = make_site("undisturbed")
     assert 0 == undisturbed.build()[0]
-    site = make_site("killed")
+    site = make_site("killed", url=database_url)
     # Slow enough that there is a middle to be killed in.
     site.configure(per_minute=40)
     kill_when(site, lambda engine: exists(engine, Instance.id))
