@@ -109,15 +109,15 @@ async def _look(port: int, addresses: list[tuple[str, str]], every_s: float, sec
         nonlocal failures
         words = f"GET {address} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: ptx-session={cookie}\r\nHX-Request: true\r\n\r\n".encode()
         await asyncio.sleep(every_s * number / len(addresses))
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while time.perf_counter() < end:
             began = time.perf_counter()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)  # the server ends one that was idle for 5 s
             writer.write(words)
             status = await asyncio.wait_for(_answer(reader), WAITS_S)
+            writer.close()
             took_s.append(time.perf_counter() - began)
             failures += status != 200
             await asyncio.sleep(max(0.0, min(end, began + every_s) - time.perf_counter()))
-        writer.close()
 
     await asyncio.gather(*(person(number, *one) for number, one in enumerate(addresses)))
     return Done(len(took_s) / seconds, took_s, failures, time.process_time() - began_processor)
