@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +14,7 @@ from sqlalchemy import func, select
 
 from ptx_node.db.reconciled import primary_pairs, standing_counts
 from ptx_node.db.session import begin_read
-from ptx_node.db.tables import ExaminationRow, RadiologyReport, RadiologyReportVersion
+from ptx_node.db.tables import ExaminationRow, RadiologyReport, RadiologyReportVersion, ReportLabelRow, ReportMessage
 from ptx_node.domain.reconciliation import TRUTHS, Agreement
 from ptx_node.domain.truth import LabelValue
 from ptx_node.simulator.modality import all_taken, send_files
@@ -22,6 +25,7 @@ from ptx_node.simulator.ris import APPLICATION, AUTHORITY, FACILITY, report_mess
 from ptx_node.simulator.studies import simulate
 from tests.hl7_sender import adt
 from tests.node import Node, folder_destination
+from tests.structured_reports import text_report, write
 
 PATIENTS = 8
 FIRST_SEED = 9_400_001
@@ -47,8 +51,11 @@ def node(tmp_path: Path, tiny_bundles: Path) -> Iterator[tuple[Node, int]]:
         yield made, hl7_port
 
 
-def test_the_days_figures_are_those_of_the_simulators_truth(node: tuple[Node, int], tmp_path: Path) -> None:
+def test_the_days_figures_are_those_of_the_simulators_truth(
+    node: tuple[Node, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Preliminary, final, corrected, sent twice, of an unknown patient, merged: each report counts once, as it stands at last."""
+    monkeypatch.setenv("PTX_EXPORT__SECRET", "a key of the tests that keeps pseudonyms apart")
     running, port = node
     seeds = range(FIRST_SEED, FIRST_SEED + PATIENTS)
     studies = [simulate(tmp_path / str(seed), seed, site="toulouse", size=(160, 128)) for seed in seeds]
@@ -98,6 +105,31 @@ def test_the_days_figures_are_those_of_the_simulators_truth(node: tuple[Node, in
         assert PATIENTS + 1 == session.scalar(select(func.count()).select_from(RadiologyReport))
         # Two wordings of the first report, the correction, and one of each other.
         assert PATIENTS + 3 == session.scalar(select(func.count()).select_from(RadiologyReportVersion))
+        first, last = session.execute(select(func.min(ExaminationRow.examined_on), func.max(ExaminationRow.examined_on))).one()
+    # The package for auditors tells the same, and no byte of it is another.
+    running.ptx("reconcile")
+    at_last = expected - Counter([Agreement.TRUE_POSITIVE]) + Counter([Agreement.FALSE_POSITIVE])
+    assert at_last == _standing(running)
+    package = tmp_path / "package"
+    _ptx(running, "export", "--since", str(first), "--until", str(last), "--out", str(package))
+    (model,) = json.loads((package / "data" / "metrics.json").read_text())["models"].values()
+    decided = {str(name): at_last[name] for name in Agreement if name is not Agreement.UNDECIDED}
+    assert decided == {name: one["value"] for name, one in model["answers"]["table"].items()}
+    assert at_last[Agreement.UNDECIDED] == model["counts"]["uncertain"]["value"]
+    sensitivity = model["answers"]["sensitivity"]
+    assert 1.0 == sensitivity[sensitivity["stated"]]["value"], "the model always says yes"
+    _ptx(running, "export", "verify", str(package))
+    _ptx(running, "export", "recompute", str(package), config=False)
+    # A report may also come as DICOM SR, by the door of the images.
+    write(text_report("Left pneumothorax.", PatientID="NOBODY-YET"), tmp_path / "sr.dcm")
+    assert all_taken(send_files([tmp_path / "sr.dcm"], running.peer))
+    wait_until(lambda: _labels(running, "dicom_sr") == ["positive"], what="the label of a structured report")
+
+
+def _ptx(node: Node, *words: str, config: bool = True) -> None:
+    command = [sys.executable, "-m", "ptx_node", *words, *(("-c", str(node.config)) if config else ())]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=280)
+    assert 0 == done.returncode, done.stdout + done.stderr
 
 
 def _as(message: bytes, status: str, control_id: str = "") -> bytes:
@@ -116,6 +148,15 @@ def _agreement(label: LabelValue) -> str:
     """With a model that always says yes."""
     truth = TRUTHS[label]
     return str(Agreement.UNDECIDED if truth is None else Agreement.TRUE_POSITIVE if truth else Agreement.FALSE_POSITIVE)
+
+
+def _labels(node: Node, via: str) -> list[str]:
+    """Of the reports that came this way."""
+    version, label = RadiologyReportVersion, ReportLabelRow
+    wanted = select(label.value).join(RadiologyReport, RadiologyReport.label_id == label.id)
+    wanted = wanted.join(version, version.report_id == RadiologyReport.id).join(ReportMessage, ReportMessage.id == version.message_id)
+    with begin_read(node.engine) as session:
+        return list(session.scalars(wanted.where(ReportMessage.via == via)))
 
 
 def _placed(node: Node) -> int:
