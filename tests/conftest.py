@@ -112,12 +112,19 @@ class PostgresServer:
         return f"postgresql+psycopg://{self.user}@127.0.0.1:{self.port}/{database}"
 
     def new_database(self, name: str) -> str:
+        self._as_admin(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)', f'CREATE DATABASE "{name}"')
+        return self.url(name)
+
+    def drop_database(self, name: str) -> None:
+        """Hundreds of them would take gigabytes."""
+        self._as_admin(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def _as_admin(self, *statements: str) -> None:
         admin = create_engine(self.url("postgres"), isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
-            connection.execute(text(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
-            connection.execute(text(f'CREATE DATABASE "{name}"'))
+            for one in statements:
+                connection.execute(text(one))
         admin.dispose()
-        return self.url(name)
 
 
 @contextmanager
@@ -146,12 +153,15 @@ def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresS
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database of each kind: a test that asks for it runs on both."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'ptx.db'}"
+        yield f"sqlite:///{tmp_path / 'ptx.db'}"
+        return
     server: PostgresServer = request.getfixturevalue("postgres")
-    return server.new_database(f"t{abs(hash(request.node.nodeid)) % 10**12}")
+    name = f"t{abs(hash(request.node.nodeid)) % 10**12}"
+    yield server.new_database(name)
+    server.drop_database(name)
 
 
 @pytest.fixture

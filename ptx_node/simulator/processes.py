@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ptx_node.errors import PtxError
@@ -16,16 +17,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+PORTS = range(15_000, 32_000)
+"""Below those that systems give to connections by themselves (from 32,768 on Linux, else from 49,152), which would be taken meanwhile."""
+
+
 def free_ports(count: int) -> list[int]:
-    """So many TCP ports of the loopback address that nothing listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """So many TCP ports of the loopback address that nothing listens on now, by chance: others look for some at the same time.
+
+    Raises:
+        PtxError: there are not so many.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(PORTS, len(PORTS) // 4):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise PtxError(f"there are not {count} free ports from {PORTS.start} to {PORTS.stop - 1}")
 
 
 def free_port() -> int:
@@ -55,7 +64,7 @@ def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 3
         time.sleep(interval_s)
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(
     command: Sequence[str | Path],
     *,
