@@ -107,7 +107,7 @@ def questions(jobs: int) -> list[Question]:
         audit("Audit, an actor, by an auditor", address="/audit?actor=nobody-NUMBER", auditor=True),
         audit("Audit, a word, by an auditor", address="/audit?object=nobody-NUMBER", auditor=True),
         audit("Audit, half a year ago, by an auditor", address=f"/audit?since={half}&until={half}", auditor=True),
-        Question("Audit, API, 500 rows", "/api/v1/audit", "/api/v1/audit?limit=500", '"receipt"'),
+        Question("Audit, API, 500 rows", "/api/v1/audit", "/api/v1/audit?limit=500", '"kind"'),
         Question("People", "/people", "/people", "person7"),
         Question("People, API", "/api/v1/users", "/api/v1/users", "person7"),
         Question("Tokens, API", "/api/v1/tokens", "/api/v1/tokens", "token7"),
