@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import Page, expect
 
+from ptx_node.db.assessments import disagreements
+from ptx_node.db.session import begin_read
 from tests.dashboard_weeks_desk import RULES
 
 if TYPE_CHECKING:
@@ -33,6 +35,13 @@ def _replayed(page: Page) -> None:
     page.get_by_role("spinbutton", name="Newest studies").fill("12")
     page.get_by_role("button", name="Replay").click()
     expect(page.get_by_text("studies would go another way")).to_be_visible()
+
+
+def _missed(hospital: Hospital) -> str:
+    """The newest finding that missed something: what the model drew on made-up rows has no file, and Chromium would tell of that."""
+    with begin_read(hospital.dashboard.engine) as session:
+        one = next(one for one in disagreements(session, 500) if one.label == "positive")
+    return f"/review/findings?finding={one.finding_id}"
 
 
 def _searched(page: Page) -> None:
@@ -67,7 +76,7 @@ PLACES = (
     Place("performance", "/performance", _computed),
     Place("drift", "/drift"),
     Place("review-labels", "/review"),
-    Place("review-findings", "/review/findings"),
+    Place("review-findings", _missed),
     Place("rules", "/rules"),
     Place("replay", "/rules", _replayed),
     Place("destinations", "/destinations"),

@@ -434,9 +434,9 @@ tell_due(open_engine(database), receiver, owner="child", policy=Policy(lease_s=0
 @contextmanager
 def nobody_else_writes(engine: Engine) -> Iterator[None]:
     """Until the block ends, what another process wants to keep waits."""
-    with engine.execution_options(ptx_write=True).connect() as connection:  # on SQLite the one writer
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("LOCK TABLE notices IN EXCLUSIVE MODE")
+    with engine.execution_options(ptx_write=True).connect() as connection:
+        lock = "LOCK TABLE notices IN EXCLUSIVE MODE" if engine.dialect.name == "postgresql" else "SELECT 1"
+        connection.exec_driver_sql(lock)  # a transaction begins with its first statement, on SQLite as the one writer's
         yield
         connection.rollback()
 
