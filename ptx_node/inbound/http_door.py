@@ -16,7 +16,6 @@ from ptx_node.settings import TlsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from starlette.types import ASGIApp
 
@@ -24,6 +23,8 @@ logger = log.get(__name__)
 
 RETRY_AFTER_S = 60
 SHUTDOWN_S = 10
+PLAIN = TlsFiles()
+"""No TLS."""
 
 
 class HttpDoor(Protocol):
@@ -70,7 +71,7 @@ def server(
     app: ASGIApp,
     host: str,
     port: int,
-    files: tuple[Path | None, Path | None, Path | None] = (None, None, None),
+    files: TlsFiles = PLAIN,
     *,
     shutdown_s: int = SHUTDOWN_S,
     proxy_headers: bool = True,
@@ -81,15 +82,14 @@ def server(
         app: the application.
         host: the address it listens on.
         port: and the port.
-        files: certificate, private key, and the CA of client certificates. Without the first: plain; with the last they are demanded.
+        files: without a certificate: plain; with `trusted` client certificates are demanded.
         shutdown_s: how long requests on their way may take to finish.
         proxy_headers: believe a proxy on this machine where a request came from.
 
     Raises:
         ConfigurationError: a file cannot be read, or is no certificate.
     """
-    certificate, private_key, trusted = files
-    tls = tls_context(TlsFiles(certificate=certificate, private_key=private_key, trusted=trusted))
+    tls = tls_context(files)
     config = uvicorn.Config(
         app,
         host=host,
@@ -99,8 +99,8 @@ def server(
         server_header=False,
         proxy_headers=proxy_headers,
         timeout_graceful_shutdown=shutdown_s,
-        ssl_certfile=certificate,
-        ssl_keyfile=private_key,
+        ssl_certfile=files.certificate,
+        ssl_keyfile=files.private_key,
     )
     config.load()
     config.ssl = tls  # the server's own would offer the oldest ciphers only

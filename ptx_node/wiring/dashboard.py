@@ -138,7 +138,7 @@ def serve(settings: Settings) -> int:
     # Whose word counts on where a request came from is said in dashboard.proxy, and looked at there.
     web = server(app, dashboard.host, dashboard.port, files, shutdown_s=SHUTDOWN_S, proxy_headers=False)
     logging.getLogger("uvicorn.error").addFilter(_without_trace)
-    log.info("dashboard listens", host=dashboard.host, port=dashboard.port, tls=files[0] is not None, address=base_url(settings))
+    log.info("dashboard listens", host=dashboard.host, port=dashboard.port, tls=files.certificate is not None, address=base_url(settings))
     with heartbeats.beating(engine, "dashboard"), working(settings, engine):
         web.run()
     return 0

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from ptx_node.dashboard.desk import Desk, DestinationFacts, RuleBook
 from ptx_node.errors import PtxError
 from ptx_node.outbound import certificates
-from ptx_node.settings import DicomwebDestination, DimseDestination
+from ptx_node.settings import DicomwebDestination, DimseDestination, TlsFiles
 from ptx_node.wiring.export_folder import exports_folder
 from ptx_node.wiring.models import describe_models, known_models, site_of_rules
 from ptx_node.wiring.node import load_rules, make_destination, make_tls, open_store, tls_paths
@@ -91,9 +91,9 @@ def _echo(one: Destination, settings: Settings) -> str:
 def _certificates(one: Destination, settings: Settings) -> dict[str, datetime | str]:
     """Our certificate for it and whom we trust, from the files."""
     files = getattr(one, "tls", None)
-    ours, _, trusted = tls_paths(files, settings) if files is not None else (None, None, None)
+    files = tls_paths(files, settings) if files is not None else TlsFiles()
     found: dict[str, datetime | str] = {}
-    for word, path in (("ours", ours), ("whom we trust", trusted)):
+    for word, path in (("ours", files.certificate), ("whom we trust", files.trusted)):
         if path is None:
             continue
         try:

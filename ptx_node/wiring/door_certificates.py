@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from ptx_node.inbound.tls import shown
 from ptx_node.log import get
-from ptx_node.settings import TlsFiles
 from ptx_node.wiring.node import tls_paths
 
 if TYPE_CHECKING:
@@ -41,8 +40,7 @@ def certificate_shown(settings: Settings, door: str, name: str = "") -> Shown:
     Raises:
         ConfigurationError: a file cannot be used.
     """
-    certificate, private_key, trusted = tls_paths(getattr(settings, door).tls, settings)
-    return shown(TlsFiles(certificate=certificate, private_key=private_key, trusted=trusted), name)
+    return shown(tls_paths(getattr(settings, door).tls, settings), name)
 
 
 def refused_certificates(settings: Settings) -> list[str]:
@@ -64,5 +62,5 @@ def warn_of_certificate(settings: Settings, door: str) -> None:
 
 def _refused(settings: Settings, door: str, name: str) -> str:
     refusal = certificate_shown(settings, door).refusal or certificate_shown(settings, door, name).refusal
-    certificate = tls_paths(getattr(settings, door).tls, settings)[0]
+    certificate = tls_paths(getattr(settings, door).tls, settings).certificate
     return f"{door}: peers that check the certificate {certificate} refuse it: {refusal}" if refusal else ""

@@ -15,7 +15,6 @@ from ptx_node.inbound.http_door import server
 from ptx_node.inbound.stow_rs import StowDoor, create_app
 from ptx_node.log import get
 from ptx_node.pipeline.receive import Receiver
-from ptx_node.settings import TlsFiles
 from ptx_node.wiring import reports
 from ptx_node.wiring.door_certificates import warn_of_certificate
 from ptx_node.wiring.node import broker_url, make_logs, open_database, open_store, process_environment, stop_on_signals, tls_paths
@@ -94,7 +93,7 @@ def receive_stow(settings: Settings) -> int:
     )
     warn_of_certificate(settings, "stow")
     files = tls_paths(stow.tls, settings)
-    log.info("STOW-RS listens", host=stow.host, port=stow.port, tls=files[0] is not None)
+    log.info("STOW-RS listens", host=stow.host, port=stow.port, tls=files.certificate is not None)
     with heartbeats.beating(engine, "receive-stow"):
         server(create_app(make_receiver(settings), door), stow.host, stow.port, files).run()
     return 0
@@ -116,6 +115,5 @@ def receive_dimse(settings: Settings) -> int:
         log.info("storage SCP listens", host=settings.dicom.host, port=port, ae_title=settings.dicom.ae_title, parent=os.getpid())
 
     warn_of_certificate(settings, "dicom")
-    certificate, private_key, trusted = tls_paths(settings.dicom.tls, settings)
-    tls = TlsFiles(certificate=certificate, private_key=private_key, trusted=trusted)
+    tls = tls_paths(settings.dicom.tls, settings)
     return supervisor.serve(settings.dicom.model_copy(update={"tls": tls}), build, ready=ready)

@@ -145,14 +145,13 @@ def make_destination(one: DestinationSettings, settings: Settings) -> Destinatio
 
 def make_tls(files: TlsFiles | None, settings: Settings) -> TlsClient | None:
     """Our side of TLS to a peer; None: plain TCP, or the system's authorities for HTTPS."""
-    return None if files is None else TlsClient(*tls_paths(files, settings))
+    return None if files is None else TlsClient(**dict(tls_paths(files, settings)))
 
 
-def tls_paths(files: TlsFiles, settings: Settings) -> tuple[Path | None, Path | None, Path | None]:
-    """Certificate, private key and CA file, absolute: relative ones are relative to the configuration file."""
+def tls_paths(files: TlsFiles, settings: Settings) -> TlsFiles:
+    """The same files by absolute paths: relative ones are relative to the configuration file."""
     base = settings.config_file.parent if settings.config_file else settings.home
-    certificate, private_key, trusted = (base / path if path else None for path in (files.certificate, files.private_key, files.trusted))
-    return certificate, private_key, trusted
+    return files.model_copy(update={name: base / path for name, path in files if path is not None})
 
 
 def _policy(one: DestinationSettings, settings: Settings) -> Policy:

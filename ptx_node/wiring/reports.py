@@ -22,7 +22,6 @@ from ptx_node.pipeline.patients import register_new
 from ptx_node.pipeline.report_intake import ReportIntake
 from ptx_node.pipeline.report_sr import take_waiting
 from ptx_node.reports import label_examined
-from ptx_node.settings import TlsFiles
 from ptx_node.wiring.door_certificates import warn_of_certificate
 from ptx_node.wiring.node import open_database, open_store, stop_on_signals, tls_paths
 
@@ -80,8 +79,7 @@ def receive_hl7(settings: Settings) -> int:
     engine = open_database(settings)
     schema.require_latest(engine)
     warn_of_certificate(settings, "hl7")
-    certificate, private_key, trusted = tls_paths(hl7.tls, settings)
-    tls = tls_context(TlsFiles(certificate=certificate, private_key=private_key, trusted=trusted))
+    tls = tls_context(tls_paths(hl7.tls, settings))
     door = Hl7Door(make_intake(settings, engine), hl7.senders, ZoneInfo(settings.node.time_zone))
     listener = listen(hl7.host, hl7.port)
     server = MllpServer(
@@ -125,7 +123,7 @@ def receive_fhir(settings: Settings) -> int:
     warn_of_certificate(settings, "fhir")
     files = tls_paths(fhir.tls, settings)
     app = create_app(make_intake(settings, engine), door)
-    log.info("FHIR door listens", host=fhir.host, port=fhir.port, tls=files[0] is not None)
+    log.info("FHIR door listens", host=fhir.host, port=fhir.port, tls=files.certificate is not None)
     with heartbeats.beating(engine, "receive-fhir"):
         server(app, fhir.host, fhir.port, files).run()
     return 0

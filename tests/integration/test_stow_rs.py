@@ -27,13 +27,14 @@ from sqlalchemy import Engine, select, text
 from ptx_node.db.session import begin_read
 from ptx_node.db.tables import Instance, Refusal, Table
 from ptx_node.domain.delivery import Verdict
-from ptx_node.inbound.http_door import server
+from ptx_node.inbound.http_door import PLAIN, server
 from ptx_node.inbound.stow_rs import StowDoor, create_app
 from ptx_node.outbound.association import TlsClient
 from ptx_node.outbound.dicomweb import DicomwebService
 from ptx_node.outbound.stow_rs import StowRs
 from ptx_node.pipeline.receive import Receiver
 from ptx_node.pipeline.store import FileStore
+from ptx_node.settings import TlsFiles
 from ptx_node.simulator.processes import free_port, port_answers, wait_until
 from tests.authority import Authority
 from tests.factories import Place, Size, as_file, dx
@@ -61,7 +62,7 @@ def url(receiver: Receiver) -> Iterator[str]:
 
 
 @contextmanager
-def serving(receiver: Receiver, door: StowDoor, files: tuple[Path | None, Path | None, Path | None] = (None, None, None)) -> Iterator[int]:
+def serving(receiver: Receiver, door: StowDoor, files: TlsFiles = PLAIN) -> Iterator[int]:
     port = free_port()
     web = server(create_app(receiver, door), "127.0.0.1", port, files)
     thread = threading.Thread(target=web.run)
@@ -281,7 +282,7 @@ def test_our_own_stow_client_reads_our_answers(url: str, tmp_path: Path) -> None
 def test_client_certificates_open_the_door_and_nothing_else_does(receiver: Receiver, tmp_path: Path) -> None:
     ca = Authority(tmp_path)
     own, client = ca.issue("node"), ca.issue("modality")
-    files = (own[0], own[1], ca.certificate)
+    files = TlsFiles(certificate=own[0], private_key=own[1], trusted=ca.certificate)
     with serving(receiver, StowDoor(client_certificates=True), files) as port:
         url = f"https://127.0.0.1:{port}/dicomweb"
         batch = radiograph_files(tmp_path, 1)
