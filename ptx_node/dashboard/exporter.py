@@ -23,7 +23,7 @@ from ptx_node import __version__, log
 from ptx_node.dashboard.instruments import Histogram, Limit, gauge, single
 from ptx_node.dashboard.state_metrics import state_metrics
 from ptx_node.db import events
-from ptx_node.db.gauges import gauges
+from ptx_node.db.gauges import gauges, recent_pairs
 from ptx_node.db.session import begin_read, now
 from ptx_node.domain.finding import Outcome
 from ptx_node.errors import DatabaseUnavailableError
@@ -107,7 +107,8 @@ class Exporter(Collector):
                     self._count(session)
                     moment = self._clock()
                     state = gauges(session, destinations=self._watched.destinations, now=moment)
-                yield from state_metrics(state, moment, self._limit)
+                    pairs = recent_pairs(session, now=moment)
+                yield from state_metrics(state, pairs, moment, self._limit)
                 up = 1
             except (DatabaseUnavailableError, ProgrammingError) as error:  # away, or without the views of this version
                 logger.warning("metrics without the database", error=str(error))

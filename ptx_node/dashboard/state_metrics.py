@@ -11,7 +11,7 @@ from ptx_node.db.heartbeats import INTERVAL_S
 from ptx_node.domain.job import Cause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from prometheus_client.metrics_core import Metric
@@ -33,8 +33,8 @@ GPU = {
 """Keys of the dictionary `gpu` in the detail of a heartbeat."""
 
 
-def state_metrics(state: Gauges, moment: datetime, limit: Limit) -> Iterator[Metric]:
-    """The gauges of `state` at `moment`; texts from outside go through `limit`."""
+def state_metrics(state: Gauges, pairs: Mapping[tuple[str, str, str], int], moment: datetime, limit: Limit) -> Iterator[Metric]:
+    """The gauges of `state` at `moment`, and recent `pairs` by (model, version, agreement); texts from outside go through `limit`."""
     yield from _waiting(state, moment, limit)
     yield from _failures(state, limit)
     heard: dict[tuple[str, ...], float] = {}
@@ -48,10 +48,10 @@ def state_metrics(state: Gauges, moment: datetime, limit: Limit) -> Iterator[Met
         ("side", "reason"),
         state.unmatched,
     )
-    pairs: Counter[tuple[str, ...]] = Counter()
-    for (model, version, agreement), count in state.pairs.items():
-        pairs[limit("model", model), limit("version", version), agreement] += count
-    yield gauge("ptx_pairs_recent", "Primary pairs of examinations of the last 7 days.", ("model", "version", "agreement"), pairs)
+    told: Counter[tuple[str, ...]] = Counter()
+    for (model, version, agreement), count in pairs.items():
+        told[limit("model", model), limit("version", version), agreement] += count
+    yield gauge("ptx_pairs_recent", "Primary pairs of examinations of the last 7 days.", ("model", "version", "agreement"), told)
     yield from _processes(state.beats, moment, limit)
     if state.audit_head is not None:
         yield single("ptx_audit_rows", "Number of the newest row of the audit trail.", state.audit_head[0])

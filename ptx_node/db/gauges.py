@@ -7,7 +7,7 @@ what is open now or about the last days, so that its cost does not grow with the
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Boolean, Date, Integer, Text, bindparam, func, select, text
@@ -75,7 +75,6 @@ class Gauges:
         quarantined: jobs set aside now, by cause.
         failed: deliveries given up, by destination; only of destinations that were asked for.
         unmatched: of the last `RECENT`, by (side, reason).
-        pairs: of examinations of the last `RECENT`, by (model, version, agreement).
         audit_head: number and time of the newest row of the audit trail.
         audit_checked: what the scheduler has verified of it; None before its first look.
     """
@@ -86,7 +85,6 @@ class Gauges:
     failed: dict[str, int] = field(default_factory=dict)
     heard: list[Heard] = field(default_factory=list)
     unmatched: dict[tuple[str, str], int] = field(default_factory=dict)
-    pairs: dict[tuple[str, str, str], int] = field(default_factory=dict)
     beats: list[Beat] = field(default_factory=list)
     audit_head: tuple[int, datetime] | None = None
     audit_checked: Checked | None = None
@@ -119,7 +117,6 @@ def gauges(session: Session, *, destinations: Collection[str], now: datetime) ->
         failed=_failed(session, destinations),
         heard=[Heard(**row) for row in session.execute(HEARD).mappings()],
         unmatched=_unmatched(session, since),
-        pairs=_pairs(session, since.date()),
         beats=[Beat(row.process, row.role, row.beat_at, row.detail) for row in session.scalars(beats)],
         audit_head=_audit_head(session),
         audit_checked=audit_checks.last(session),
@@ -145,9 +142,10 @@ def _unmatched(session: Session, since: datetime) -> dict[tuple[str, str], int]:
     return {(side, reason): count for side, reason, count in session.execute(UNMATCHED, {"since": since})}
 
 
-def _pairs(session: Session, since: date) -> dict[tuple[str, str, str], int]:
+def recent_pairs(session: Session, *, now: datetime) -> dict[tuple[str, str, str], int]:
+    """Primary pairs of examinations of the last `RECENT`, by (model, version, agreement). Dearer than all of `gauges` together."""
     found: dict[tuple[str, str, str], int] = {}
-    for model, version, *counts in session.execute(PAIRS, {"since": since}):
+    for model, version, *counts in session.execute(PAIRS, {"since": (now - RECENT).date()}):
         found |= {(model, version, agreement): int(count) for agreement, count in zip(AGREEMENTS, counts, strict=True)}
     return found
 
