@@ -7,6 +7,7 @@ import multiprocessing
 import shutil
 import threading
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ptx_node.db import exports
@@ -25,7 +26,6 @@ from ptx_node.worker.schedule import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -68,11 +68,20 @@ def _look(settings: Settings, engine: Engine, stop: threading.Event) -> None:
     except Exception as error:  # the edge of a thread: people wait for what this row says
         log.exception("an export failed", export=number)
         with begin_write(engine) as session:
-            exports.failed(session, number, _unexpected(error), now())
+            exports.failed(session, number, _unexpected(error, settings), now())
 
 
-def _unexpected(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}. The dashboard's log has more"
+def _unexpected(error: Exception, settings: Settings) -> str:
+    """What the system says, such as a full disk, and where, if that is in the packages' own folder.
+
+    Other words of an error, and paths of the store, may quote what auditors are not to see.
+    """
+    what = ""
+    if isinstance(error, OSError) and error.strerror:
+        what = f": {error.strerror}"
+        if isinstance(error.filename, str) and Path(error.filename).is_relative_to(exports_folder(settings)):
+            what += f": {error.filename}"
+    return f"an unexpected {type(error).__name__} ended it{what}. The dashboard's log has more"
 
 
 def _in_a_process(settings: Settings, engine: Engine, number: int, stop: threading.Event) -> None:
@@ -115,7 +124,7 @@ def work(config: Path | None, number: int) -> None:
     except Exception as error:  # the edge of a process: its end alone would not say why
         log.exception("an export failed", export=number)
         with begin_write(engine) as session:
-            exports.failed(session, number, _unexpected(error), now())
+            exports.failed(session, number, _unexpected(error, settings), now())
 
 
 def request_of(told: dict[str, object], time_zone: str) -> Request:

@@ -84,7 +84,7 @@ def test_exports_go_on_after_any_fault_of_their_thread(sqlite_engine: Engine, si
         for number in (broken, ask(sqlite_engine)):
             row = ended(sqlite_engine, number)
             assert exports.FAILED == row.state
-            assert "TypeError" in str(row.error)
+            assert "an unexpected TypeError ended it. The dashboard's log has more" == row.error, "and not what was in the rows"
         assert thread.is_alive()
 
 
