@@ -53,11 +53,13 @@ class Watched:
         destinations: names in the settings.
         folder: on the disk of the file store.
         watermark_bytes: below so much room instances are refused.
+        receivers: of notices, names in the settings.
     """
 
     destinations: tuple[str, ...]
     folder: Path
     watermark_bytes: int
+    receivers: tuple[str, ...] = ()
 
 
 @dataclass
@@ -106,7 +108,8 @@ class Exporter(Collector):
                 with begin_read(self._engine) as session:
                     self._count(session)
                     moment = self._clock()
-                    state = gauges(session, destinations=self._watched.destinations, now=moment)
+                    watched = self._watched
+                    state = gauges(session, destinations=watched.destinations, receivers=watched.receivers, now=moment)
                     pairs = recent_pairs(session, now=moment)
                 yield from state_metrics(state, pairs, moment, self._limit)
                 up = 1

@@ -37,6 +37,7 @@ def state_metrics(state: Gauges, pairs: Mapping[tuple[str, str, str], int], mome
     """The gauges of `state` at `moment`, and recent `pairs` by (model, version, agreement); texts from outside go through `limit`."""
     yield from _waiting(state, moment, limit)
     yield from _failures(state, limit)
+    yield from _notices(state, moment, limit)
     heard: dict[tuple[str, ...], float] = {}
     for one in state.heard:
         source = (one.kind, limit("source", one.source))
@@ -95,6 +96,22 @@ def _failures(state: Gauges, limit: Limit) -> Iterator[Metric]:
     yield gauge("ptx_jobs_quarantined", "Jobs that are set aside now.", ("cause",), causes)
     failed = {(limit("destination", name),): count for name, count in state.failed.items()}
     yield gauge("ptx_deliveries_failed", "Deliveries that were given up, and not begun again.", ("destination",), failed)
+
+
+def _notices(state: Gauges, moment: datetime, limit: Limit) -> Iterator[Metric]:
+    waiting: dict[tuple[str, ...], float] = {}
+    oldest: dict[tuple[str, ...], float] = {}
+    given_up: dict[tuple[str, ...], float] = {}
+    for one in state.notices:
+        key = (limit("receiver", one.receiver),)
+        waiting[key], given_up[key] = one.waiting, one.given_up
+        oldest[key] = (moment - one.oldest_at).total_seconds() if one.oldest_at else 0.0
+    for name, words, values in (
+        ("ptx_notices_waiting", "Notices that their receiver has not taken yet.", waiting),
+        ("ptx_notices_oldest_seconds", "How long the oldest of them waits; 0: none waits.", oldest),
+        ("ptx_notices_given_up_recent", "Notices that were given up in the last 7 days, and not begun again.", given_up),
+    ):
+        yield gauge(name, words, ("receiver",), values)
 
 
 def _processes(beats: list[Beat], moment: datetime, limit: Limit) -> Iterator[Metric]:

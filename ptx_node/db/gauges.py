@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from ptx_node.db.audit_checks import Checked
 
 RECENT = timedelta(days=7)
-"""What is reconciled is counted over so long: its whole history would take longer to count each year."""
+"""What is reconciled or given up is counted over so long: its whole history would take longer to count each year."""
+LONGEST_WAIT = timedelta(days=92)
+"""A notice that waited for longer before it was given up is not counted: what bounds the question has an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,20 @@ class Backlog:
     failures_in_a_row: int
     waiting: int
     oldest_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What one receiver of notices has not been told yet, and what it will not be told.
+
+    Attributes:
+        given_up: those whose time ran out in the last `RECENT`, and that nobody has begun again.
+    """
+
+    receiver: str
+    waiting: int
+    oldest_at: datetime | None
+    given_up: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +90,7 @@ class Gauges:
     Attributes:
         quarantined: jobs set aside now, by cause.
         failed: deliveries given up, by destination; only of destinations that were asked for.
+        notices: one for each receiver that was asked for.
         unmatched: of the last `RECENT`, by (side, reason).
         audit_head: number and time of the newest row of the audit trail.
         audit_checked: what the scheduler has verified of it; None before its first look.
@@ -83,6 +100,7 @@ class Gauges:
     backlog: list[Backlog] = field(default_factory=list)
     quarantined: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
+    notices: list[Notices] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     unmatched: dict[tuple[str, str], int] = field(default_factory=dict)
     beats: list[Beat] = field(default_factory=list)
@@ -96,6 +114,12 @@ WAITING = text("SELECT kind, state, count(*) AS count, min(since) AS oldest_at F
 BACKLOG = text("SELECT destination, suspended, failures_in_a_row, waiting, oldest_at FROM ptx_v1_backlog").columns(
     destination=Text, suspended=Boolean, failures_in_a_row=Integer, waiting=BigInteger, oldest_at=UtcDateTime
 )
+UNTOLD = text(
+    "SELECT receiver, count(*) AS count, min(queued_at) AS oldest_at FROM notices WHERE state IN ('waiting', 'sending') GROUP BY receiver"
+).columns(receiver=Text, count=BigInteger, oldest_at=UtcDateTime)
+GIVEN_UP = text(
+    "SELECT receiver, count(*) FROM notices WHERE queued_at >= :queued AND deadline_at >= :since AND state = 'given_up' GROUP BY receiver"
+).bindparams(bindparam("queued", type_=UtcDateTime), bindparam("since", type_=UtcDateTime))
 HEARD = text("SELECT kind, source, last_received_at FROM ptx_v1_sources").columns(kind=Text, source=Text, last_received_at=UtcDateTime)
 UNMATCHED = text("SELECT side, reason, count(*) FROM ptx_v1_unmatched WHERE reconciled_at >= :since GROUP BY side, reason").bindparams(
     bindparam("since", type_=UtcDateTime)
@@ -107,14 +131,15 @@ PAIRS = text(
 ).bindparams(bindparam("since", type_=Date))
 
 
-def gauges(session: Session, *, destinations: Collection[str], now: datetime) -> Gauges:
-    """Everything of `Gauges`; `destinations` are those of the settings."""
+def gauges(session: Session, *, destinations: Collection[str], receivers: Collection[str] = (), now: datetime) -> Gauges:
+    """Everything of `Gauges`; `destinations` and `receivers` of notices are those of the settings."""
     since, beats = now - RECENT, select(Heartbeat).order_by(Heartbeat.process)
     return Gauges(
         waiting=[Waiting(**row) for row in session.execute(WAITING).mappings()],
         backlog=[Backlog(**row) for row in session.execute(BACKLOG).mappings()],
         quarantined=_quarantined(session),
         failed=_failed(session, destinations),
+        notices=_notices(session, receivers, now) if receivers else [],
         heard=[Heard(**row) for row in session.execute(HEARD).mappings()],
         unmatched=_unmatched(session, since),
         beats=[Beat(row.process, row.role, row.beat_at, row.detail) for row in session.scalars(beats)],
@@ -136,6 +161,14 @@ def _failed(session: Session, destinations: Collection[str]) -> dict[str, int]:
         .group_by(Delivery.destination)
     )
     return dict.fromkeys(destinations, 0) | {str(name): int(count) for name, count in session.execute(query)}
+
+
+def _notices(session: Session, receivers: Collection[str], now: datetime) -> list[Notices]:
+    """In words of SQL that name the states: only so does SQLite see that its index of those not told is meant."""
+    waiting = {receiver: (count, oldest_at) for receiver, count, oldest_at in session.execute(UNTOLD)}
+    spans = {"queued": now - LONGEST_WAIT, "since": now - RECENT}
+    given_up = {row.receiver: row[1] for row in session.execute(GIVEN_UP, spans)}
+    return [Notices(one, *waiting.get(one, (0, None)), given_up.get(one, 0)) for one in receivers]
 
 
 def _unmatched(session: Session, since: datetime) -> dict[tuple[str, str], int]:

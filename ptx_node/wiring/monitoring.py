@@ -23,7 +23,8 @@ PATIENCE_S = 3.0
 
 def make_exporter(settings: Settings, engine: Engine) -> Exporter:
     """The metrics of the site. One process has it: two would each count everything."""
-    return Exporter(engine, Watched(_destinations(settings), _disk(settings), settings.store.watermark_bytes))
+    receivers = tuple(one.name for one in settings.notifications.receivers)
+    return Exporter(engine, Watched(_destinations(settings), _disk(settings), settings.store.watermark_bytes, receivers))
 
 
 def make_probe(settings: Settings, engine: Engine) -> Probe:

@@ -16,9 +16,11 @@ from sqlalchemy import Engine
 from ptx_node.dashboard.exporter import LONGEST_SPAN, SETTLED, Exporter, Watched
 from ptx_node.dashboard.instruments import BUCKETS_S, MOST_VALUES, Histogram
 from ptx_node.db import schema
-from ptx_node.db.session import begin_write, open_engine
+from ptx_node.db.gauges import GIVEN_UP, UNTOLD
+from ptx_node.db.session import begin_read, begin_write, open_engine
 from ptx_node.db.tables import AuditEvent, Heartbeat, Refusal
 from tests import week
+from tests.notice_rows import add_notice
 
 SUNDAY = datetime(2026, 11, 8, 12, tzinfo=UTC)
 Values = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -121,6 +123,38 @@ def test_the_audit_trails_head_is_told(engine: Engine, watched: Watched) -> None
         session.add(AuditEvent(sequence=1, recorded_at=SUNDAY, kind="receipt", body="{}", sha256="0" * 64))
     found = scrape(Exporter(engine, watched, Clock(SUNDAY)))
     assert (1, SUNDAY.timestamp()) == (value(found, "ptx_audit_rows"), value(found, "ptx_audit_head_timestamp_seconds"))
+
+
+def test_notices_that_nobody_has_taken_are_told_by_receiver(either_engine: Engine, watched: Watched) -> None:
+    """Of the receivers in the settings; one whose notices were given up long ago is no news."""
+    with begin_write(either_engine) as session:
+        written: tuple[tuple[str, str, float, float], ...] = (
+            ("it", "waiting", -3, 4),
+            ("it", "sending", -1, 6),
+            ("it", "told", -6, 1),
+            ("it", "given_up", -8, -1),
+            ("it", "given_up", -9, -2),
+            ("it", "given_up", -20, -13),
+            ("physics", "given_up", -20, -1),
+            ("nobody", "waiting", -5, 2),
+        )
+        for receiver, state, queued, deadline in written:
+            times = {"queued_at": SUNDAY + timedelta(days=queued), "deadline_at": SUNDAY + timedelta(days=deadline)}
+            add_notice(session, receiver, state, **times)
+    found = scrape(Exporter(either_engine, replace(watched, receivers=("it", "physics", "chat")), Clock(SUNDAY)))
+    for receiver, waiting, oldest_s, given_up in (("it", 2, 3 * 86400, 2), ("physics", 0, 0, 1), ("chat", 0, 0, 0)):
+        names = ("ptx_notices_waiting", "ptx_notices_oldest_seconds", "ptx_notices_given_up_recent")
+        assert [waiting, oldest_s, given_up] == [value(found, name, receiver=receiver) for name in names]
+    assert not [labels for name, labels in found if name.startswith("ptx_notices") and ("receiver", "nobody") in labels]
+
+
+def test_what_is_asked_of_notices_has_an_index(engine: Engine) -> None:
+    """A year of them is kept: neither question may look through it."""
+    with begin_read(engine) as session:
+        asked = ((UNTOLD, "ix_notices_untold", ()), (GIVEN_UP, "ix_notices_queued_at", ("2026-08-08", "2026-11-01")))
+        for query, index, times in asked:
+            plan = session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {query.compile(engine)}", times)
+            assert index in " ".join(row.detail for row in plan)
 
 
 def test_what_happened_is_counted_once_and_never_less(either_engine: Engine, watched: Watched) -> None:

@@ -129,11 +129,13 @@ def test_the_settings_make_an_exporter(engine: Engine, tmp_path: Path) -> None:
             "node": {"home": tmp_path / "home"},
             "destinations": [{"name": "pacs", "type": "folder", "folder": "out"}],
             "store": {"watermark_bytes": 5},
+            "notifications": {"receivers": [{"name": "chat", "type": "webhook", "url": "https://chat.example.org", "secret": "s" * 32}]},
         }
     )
     text = make_exporter(settings, engine).text().decode()
     assert "ptx_disk_watermark_bytes 5.0" in text
     assert 'ptx_deliveries_failed{destination="pacs"} 1.0' in text
+    assert 'ptx_notices_waiting{receiver="chat"} 0.0' in text
 
 
 def test_in_the_dashboard_a_token_with_its_scope_opens_them(engine: Engine, probe: Probe, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ptx_node.db.session import begin_write, now, open_engine
 from ptx_node.db.tables import AuditEvent, Heartbeat, Refusal
 from ptx_node.simulator.processes import free_port, port_answers, running, wait_until
 from tests import week
+from tests.notice_rows import add_notice
 from tests.promql import PROMETHEUS, expressions
 
 pytestmark = pytest.mark.skipif(not shutil.which("prometheus"), reason="Debian's package prometheus is not installed")
@@ -39,7 +40,8 @@ def served(engine: Engine, folder: Path) -> Iterator[int]:
         return moment[0]
 
     app = FastAPI()
-    app.include_router(router(Probe(engine, ("pacs",), folder, 1, lambda: None), Exporter(engine, Watched(("pacs",), folder, 1), clock)))
+    watched = Watched(("pacs",), folder, 1, receivers=("it",))
+    app.include_router(router(Probe(engine, ("pacs",), folder, 1, lambda: None), Exporter(engine, watched, clock)))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="critical"))
     thread = threading.Thread(target=server.run, name="monitoring", daemon=True)
@@ -62,6 +64,8 @@ def test_a_prometheus_of_its_own_scrapes_alerts_and_answers(tmp_path: Path) -> N
         session.add(AuditEvent(sequence=1, recorded_at=now(), kind="receipt", body="{}", sha256="0" * 64))
         texts = dict.fromkeys(("sop_instance_uid", "sop_class_uid", "status", "detail", "via", "calling_ae", "peer_address"), "")
         session.add(Refusal(**texts, reason="storage_full", refused_at=week.MONDAY + timedelta(minutes=20)))
+        for state, later in (("waiting", timedelta(days=7)), ("given_up", timedelta())):
+            add_notice(session, "it", state, queued_at=week.MONDAY - timedelta(hours=2), deadline_at=week.MONDAY + later)
         session.add(Heartbeat(process="w", role="worker-infer", host="h", pid=1, detail={"gpus": gpus}, **beats))
     with served(engine, tmp_path) as node:
         content = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
@@ -89,6 +93,9 @@ def test_a_prometheus_of_its_own_scrapes_alerts_and_answers(tmp_path: Path) -> N
                 return found
 
             wait_until(lambda: bool(ask('ALERTS{alertname="PtxJobsQuarantined", alertstate="firing"}')), what="an alert", timeout_s=90)
+            for alert, state in (("PtxNoticesGivenUp", "firing"), ("PtxNoticesWait", "pending")):
+                told = f'ALERTS{{alertname="{alert}", alertstate="{state}", receiver="it"}}'
+                wait_until(lambda told=told: bool(ask(told)), what=told, timeout_s=90)
             wait_until(lambda: bool(ask("rate(ptx_findings_total[1m]) > 0")), what="a rate", timeout_s=90)
             assert [1.0] == [float(one["value"][1]) for one in ask("ptx_database_up")]
             silent = [where for where, expression in expressions() if not ask(expression) and not where.startswith("Ptx")]
