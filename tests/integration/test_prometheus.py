@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from sqlalchemy import Engine
 
 from ptx_node.dashboard.exporter import Exporter, Watched
 from ptx_node.dashboard.health import Probe, router
-from ptx_node.db import schema
+from ptx_node.db import audit_checks, schema
 from ptx_node.db.session import begin_write, now, open_engine
 from ptx_node.db.tables import AuditEvent, Heartbeat, Refusal
 from ptx_node.simulator.processes import free_port, port_answers, running, wait_until
@@ -62,6 +63,7 @@ def test_a_prometheus_of_its_own_scrapes_alerts_and_answers(tmp_path: Path) -> N
         gpus = [{"utilisation": 0.5, "memory_used_bytes": 1, "memory_bytes": 2}]
         beats = {"started_at": now(), "beat_at": now() + timedelta(days=1)}
         session.add(AuditEvent(sequence=1, recorded_at=now(), kind="receipt", body="{}", sha256="0" * 64))
+        audit_checks.keep(session, None, replace(audit_checks.begin(now()), passed_at=now()))
         texts = dict.fromkeys(("sop_instance_uid", "sop_class_uid", "status", "detail", "via", "calling_ae", "peer_address"), "")
         session.add(Refusal(**texts, reason="storage_full", refused_at=week.MONDAY + timedelta(minutes=20)))
         for state, later in (("waiting", timedelta(days=7)), ("given_up", timedelta())):
