@@ -57,6 +57,10 @@ class DatabaseUnavailableError(RetryableError):
     """The database does not answer or refused the transaction."""
 
 
+class QueryTimeoutError(DatabaseUnavailableError):
+    """The database ended a query that took longer than it may; the same question may take as long again, a smaller one less."""
+
+
 class DestinationUnavailableError(RetryableError):
     """A destination cannot be reached, or refuses for now."""
 

@@ -231,6 +231,7 @@ class DashboardSettings(Group):
     base_url: str = Field(default="", pattern=r"^(https?://[^/\s?#]+)?$", description="as people reach it; empty: host and port")
     idle_minutes: float = Field(default=30.0, gt=0, description="a session ends after so long without a person's doing")
     session_hours: float = Field(default=12.0, gt=0, description="a session ends after so long in any case")
+    query_timeout_s: float = Field(default=60.0, ge=0, le=86_400, description="of a page's query on PostgreSQL; 0: the server's own limit")
     nice: int = Field(default=5, ge=0, le=19, description="how far its processes step back where the processor is short; 0: not at all")
     tls: TlsFiles = TlsFiles()
     oidc: OidcSettings = OidcSettings()

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from ptx_node import log
 from ptx_node.dashboard.entry import API, SignInNeededError, sign_in_address
 from ptx_node.dashboard.show import page
-from ptx_node.errors import DatabaseUnavailableError, UsageError
+from ptx_node.errors import DatabaseUnavailableError, QueryTimeoutError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +32,12 @@ TITLES = {
     500: "Something went wrong",
     503: "Not at this moment",
 }
+
+AWAY = "The node's database cannot be reached. Images are refused or wait with their senders until it is back; nothing is lost."
+TOO_LONG = (
+    "The database needed longer for this than a page may take, and stopped. Ask for less, such as a shorter period, or try again in a "
+    "minute. If it stays so, tell those who run the node: the dashboard's log names this page, and dashboard.query_timeout_s is the limit."
+)
 
 
 def answer(request: Request, status: int, text: str, headers: Mapping[str, str] | None = None, title: str = "") -> Response:
@@ -69,9 +75,9 @@ def handle(app: FastAPI) -> None:
 
     @app.exception_handler(DatabaseUnavailableError)
     async def no_database(request: Request, error: DatabaseUnavailableError) -> Response:
-        logger.error("the dashboard has no database", path=request.url.path, error=str(error))
-        text = "The node's database cannot be reached. Images are refused or wait with their senders until it is back; nothing is lost."
-        return answer(request, 503, text, {"Retry-After": str(RETRY_AFTER_S)}, "The database does not answer")
+        logger.error("a page had no answer of the database", path=request.url.path, error=str(error))
+        title, text = ("This took too long", TOO_LONG) if isinstance(error, QueryTimeoutError) else ("The database does not answer", AWAY)
+        return answer(request, 503, text, {"Retry-After": str(RETRY_AFTER_S)}, title)
 
     @app.exception_handler(DataError)
     async def not_to_be_kept(request: Request, error: DataError) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event, text
@@ -12,12 +13,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from ptx_node.db.audit import append_noted, begin_notes
-from ptx_node.errors import DatabaseUnavailableError
+from ptx_node.errors import DatabaseUnavailableError, QueryTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUSY_TIMEOUT_S = 30
+QUERY_CANCELED = "57014"
+"""PostgreSQL's SQLSTATE of a statement that its time limit or a person has ended."""
 
 
 def now() -> datetime:
@@ -25,12 +28,13 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_engine(url: str, *, pool_size: int = 5) -> Engine:
+def open_engine(url: str, *, pool_size: int = 5, query_timeout_s: float = 0) -> Engine:
     """An engine for SQLite (WAL, full sync, foreign keys) or PostgreSQL (psycopg).
 
     SQLite commits must survive power loss, because success is said after them: hence `synchronous=FULL`.
     A write transaction starts as `BEGIN IMMEDIATE` through `begin_write`, so that two writers wait and never deadlock.
     What a statement was given stands in no error: errors are logged, and reports and numbers of patients are among it.
+    With `query_timeout_s` PostgreSQL ends each query of a transaction for reading after so long; 0: its own limit counts. SQLite has none.
     """
     if url.startswith("sqlite"):
         engine = create_engine(
@@ -43,9 +47,12 @@ def open_engine(url: str, *, pool_size: int = 5) -> Engine:
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url, pool_size=pool_size, max_overflow=20, pool_pre_ping=True, connect_args={"connect_timeout": 10}, hide_parameters=True
     )
+    if query_timeout_s:
+        event.listen(engine, "begin", partial(_limit_reading, max(1, round(query_timeout_s * 1000))))
+    return engine
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -61,6 +68,12 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Any) -> None:
     mode = "IMMEDIATE" if connection.get_execution_options().get("ptx_write") else "DEFERRED"
     connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def _limit_reading(limit_ms: int, connection: Any) -> None:
+    """In the transaction: options of a connection may be refused by a pooler in between, and would replace those of the site's address."""
+    if not connection.get_execution_options().get("ptx_write"):
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {limit_ms}")
 
 
 @contextmanager
@@ -84,6 +97,7 @@ def begin_read(engine: Engine) -> Iterator[Session]:
 
     Raises:
         DatabaseUnavailableError: the database cannot be reached; a retry may help.
+        QueryTimeoutError: a query took longer than this engine lets it.
     """
     with unavailable(), Session(engine, expire_on_commit=False) as session, session.begin():
         yield session
@@ -111,10 +125,13 @@ def unavailable() -> Iterator[None]:
 
     Raises:
         DatabaseUnavailableError: the database cannot be reached; a retry may help.
+        QueryTimeoutError: it ended a query that took too long.
     """
     try:
         yield
     except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == QUERY_CANCELED:
+            raise QueryTimeoutError(f"the database ended a query before its end: {_line(error)}. Ask for less, or again later") from error
         raise DatabaseUnavailableError(
             f"the database does not answer: {_line(error)}. Check that it runs and that its disk has room"
         ) from error

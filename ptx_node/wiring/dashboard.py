@@ -130,7 +130,7 @@ def serve(settings: Settings) -> int:
     if not dashboard.enabled:
         raise ConfigurationError("the dashboard is switched off: dashboard.enabled")
     os.nice(dashboard.nice)  # what arrives, is read and is delivered comes before those who look
-    engine = open_database(settings, pool_size=10)
+    engine = open_database(settings, pool_size=10, query_timeout_s=dashboard.query_timeout_s)
     schema.require_latest(engine)
     monitoring = health.page(make_probe(settings, engine), make_exporter(settings, engine))
     files = tls_paths(dashboard.tls, settings)

@@ -34,14 +34,14 @@ if TYPE_CHECKING:
     from ptx_node.settings import Settings, TlsFiles
 
 
-def open_database(settings: Settings, *, pool_size: int = 5) -> Engine:
-    """The engine of this process.
+def open_database(settings: Settings, *, pool_size: int = 5, query_timeout_s: float = 0) -> Engine:
+    """The engine of this process; `query_timeout_s` as `open_engine` has it.
 
     Raises:
         PtxError: the node's home cannot be made.
     """
     make_home(settings)
-    return open_engine(settings.database_url, pool_size=pool_size)
+    return open_engine(settings.database_url, pool_size=pool_size, query_timeout_s=query_timeout_s)
 
 
 def open_store(settings: Settings) -> FileStore:

@@ -12,7 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from ptx_node.db.session import begin_read, begin_snapshot, begin_write, now, open_engine
 from ptx_node.db.tables import DestinationState
-from ptx_node.errors import DatabaseUnavailableError
+from ptx_node.errors import DatabaseUnavailableError, QueryTimeoutError
 from tests.conftest import PostgresServer
 
 
@@ -84,3 +84,22 @@ def test_a_snapshot_outlives_a_servers_patience_with_idle_transactions(postgres:
             assert "100ms" == session.scalar(text("SHOW idle_in_transaction_session_timeout"))
     finally:
         engine.dispose()
+
+
+def test_a_limit_ends_what_reads_and_nothing_that_writes(postgres: PostgresServer) -> None:
+    """Whatever else the address asks of the server is kept, and an engine from the same address has no limit."""
+    url = f"{postgres.new_database('limit')}?options=-c%20lock_timeout%3D70s"
+    engine = open_engine(url, query_timeout_s=0.5)
+    other = open_engine(engine.url.render_as_string(hide_password=False))
+    try:
+        with pytest.raises(QueryTimeoutError, match="statement timeout"), begin_read(engine) as session:
+            session.execute(text("SELECT pg_sleep(3600)"))
+        with begin_read(engine) as session:
+            assert ("500ms", "70s") == tuple(session.scalar(text(f"SHOW {name}_timeout")) for name in ("statement", "lock"))
+        with begin_write(engine) as session:
+            assert "0" == session.scalar(text("SHOW statement_timeout"))
+        with begin_snapshot(other) as session:
+            assert "0" == session.scalar(text("SHOW statement_timeout"))
+    finally:
+        engine.dispose()
+        other.dispose()
