@@ -16,10 +16,11 @@ from ptx_node.dashboard.page import Page
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.show import page
 from ptx_node.db.cases import Period
-from ptx_node.db.newest import newest
+from ptx_node.db.newest import last_examined, newest
 from ptx_node.db.session import begin_read, now
 from ptx_node.domain.access import Permission, Who
 from ptx_node.domain.reading import TruthKind
+from ptx_node.domain.study import simulated_site
 from ptx_node.validation import wording
 
 if TYPE_CHECKING:
@@ -98,15 +99,15 @@ AskedFor = Annotated[Asked, Depends(_asked)]
 
 
 @router.get("/performance")
-def performance(request: Request, parts: PartsOf, _who: Viewer, asked: AskedFor) -> Response:
+def performance(request: Request, parts: PartsOf, who: Viewer, asked: AskedFor) -> Response:
     """The page."""
-    return _page(request, parts, asked, "performance.jinja")
+    return _page(request, parts, who, asked, "performance.jinja")
 
 
 @router.get("/performance/part")
-def performance_part(request: Request, parts: PartsOf, _who: Watcher, asked: AskedFor) -> Response:
+def performance_part(request: Request, parts: PartsOf, who: Watcher, asked: AskedFor) -> Response:
     """What changes of it: asked again while the figures are being made."""
-    return _page(request, parts, asked, "performance_part.jinja")
+    return _page(request, parts, who, asked, "performance_part.jinja")
 
 
 @api.get("/performance")
@@ -137,12 +138,22 @@ def _ask(request: Request, parts: Parts, asked: Asked) -> Answer:
     with begin_read(parts.engine) as session:
         signature = newest(session)
     period = Period(asked.since, asked.until, parts.node.zone)
-    wanted = figures.Asked(period, asked.truth, parts.node.export_names, parts.node.smallest_cell, parts.node.promise)
+    node = parts.node
+    wanted = figures.Asked(period, asked.truth, node.export_names, node.smallest_cell, node.promise, simulated_site(node.site))
     url = parts.engine.url.render_as_string(hide_password=False)
     return computing.ask((asked.since, asked.until, asked.truth), signature, figures.work, url, wanted)
 
 
-def _page(request: Request, parts: Parts, asked: Asked, template: str) -> Response:
+def _elsewhere(parts: Parts, who: Who, asked: Asked, answer: Answer) -> date | None:
+    """Where a period is empty, the newest day of which there is something: images may be old, and clocks wrong. Auditors see no days."""
+    if answer.value is None or answer.value["figures"]["models"] or not who.may(Permission.PATIENTS):
+        return None
+    with begin_read(parts.engine) as session:
+        newest_day = last_examined(session)
+    return None if newest_day is None or asked.since <= newest_day <= asked.until else newest_day
+
+
+def _page(request: Request, parts: Parts, who: Who, asked: Asked, template: str) -> Response:
     answer = _ask(request, parts, asked)
     models: Mapping[str, Any] = answer.value["figures"]["models"] if answer.value else {}
     key = asked.model if asked.model in models else max(models, key=lambda one: models[one]["counts"]["counted"]["value"] or 0, default="")
@@ -152,6 +163,7 @@ def _page(request: Request, parts: Parts, asked: Asked, template: str) -> Respon
         template,
         asked=asked,
         answer=answer,
+        elsewhere=_elsewhere(parts, who, asked, answer),
         models=models,
         comparisons=answer.value["figures"]["comparisons"] if answer.value else [],
         key=key,

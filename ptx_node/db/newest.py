@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from ptx_node.db.tables import FindingRow, PairRow, PatientMerge, TruthRow, UnmatchedRow
+from ptx_node.db.tables import ExaminationRow, FindingRow, PairRow, PatientMerge, TruthRow, UnmatchedRow
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from sqlalchemy.orm import Session
 
 TABLES = (FindingRow, PairRow, UnmatchedRow, TruthRow, PatientMerge)
@@ -20,3 +22,8 @@ def newest(session: Session) -> tuple[int, ...]:
     A correction of a report, or of a label, ends a pair and makes another row, so that it is seen too.
     """
     return tuple(session.scalar(select(func.max(table.id))) or 0 for table in TABLES)
+
+
+def last_examined(session: Session) -> date | None:
+    """The local day of the newest image that a model has read; None where none has one."""
+    return session.scalar(select(func.max(ExaminationRow.examined_on)))

@@ -12,6 +12,11 @@ SIMULATED_ISSUER = "SIMULATED"
 """Issuer of Patient ID of every simulated patient: figures of them say so."""
 
 
+def simulated_site(name: str) -> bool:
+    """Whether a site says by its name that all its patients are simulated: images of a public set need not say it themselves."""
+    return name.upper().startswith("SIMULATED")
+
+
 class Via(StrEnum):
     """The door an instance came through."""
 

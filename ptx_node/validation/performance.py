@@ -35,6 +35,7 @@ class Asked:
         pseudonyms: as the export makes them, since patients are drawn in their order; None: a site that has no secret.
         smallest_cell: patients of a shown subgroup, at least.
         promise: what the site stated that its models do.
+        simulated_site: every patient is simulated, whatever the images say.
     """
 
     period: Period
@@ -42,6 +43,7 @@ class Asked:
     pseudonyms: Pseudonyms | None
     smallest_cell: int
     promise: Promise = NO_PROMISE
+    simulated_site: bool = False
 
 
 def work(url: str, asked: Asked, folder: str) -> dict[str, Any]:
@@ -68,12 +70,13 @@ def performance(session: Session, asked: Asked, folder: Path) -> dict[str, Any]:
     """The figures as `metrics.json` has them, the flow of the cases, and how many rows are of simulated patients."""
     naming = Pseudonymous(asked.pseudonyms or Pseudonyms(NOBODYS_KEY))
     table = write_case_table(session, folder, asked.period, naming, truth=asked.truth, smallest_cell=asked.smallest_cell)
-    analysis = Analysis(smallest_cell=asked.smallest_cell, promise=asked.promise, simulated=0 < table.rows == table.simulated)
+    simulated = table.rows if asked.simulated_site else table.simulated
+    analysis = Analysis(smallest_cell=asked.smallest_cell, promise=asked.promise, simulated=0 < table.rows == simulated)
     cases, over_time = read_cases(folder / CASES_CSV, USED), read_table(folder / OVER_TIME_CSV, OVER_TIME)
     return {
         "figures": compute(cases, over_time, analysis),
         "flow": table.flow.to_json(),
         "rows": table.rows,
         "patients": table.patients,
-        "simulated": table.simulated,
+        "simulated": simulated,
     }

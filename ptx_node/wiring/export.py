@@ -15,6 +15,7 @@ from ptx_node.db.session import begin_read, begin_snapshot, begin_write
 from ptx_node.domain.audit import START
 from ptx_node.domain.audit_events import export as export_event
 from ptx_node.domain.promise import Promise
+from ptx_node.domain.study import simulated_site
 from ptx_node.errors import PermanentError
 from ptx_node.model.metadata import WEIGHTS
 from ptx_node.validation import audit_segment, figures, model_cards, package, package_scan, report
@@ -178,8 +179,7 @@ class _Making:
         self.tell("cases")
         smallest = self.settings.export.smallest_cell
         table = write_sample(self.sample, self.data, self.naming, smallest_cell=smallest)
-        said_by_site = self.settings.node.site.upper().startswith("SIMULATED")  # images of a public set need not say it themselves
-        simulated = table.rows > 0 and (said_by_site or table.simulated == table.rows)
+        simulated = table.rows > 0 and (simulated_site(self.settings.node.site) or table.simulated == table.rows)
         self.tell("audit trail")
         about, dated = self._audit()
         self.tell("figures")

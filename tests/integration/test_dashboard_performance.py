@@ -96,7 +96,7 @@ def test_the_figures_of_the_page_are_those_of_an_export_of_the_period(hospital: 
     assert told["problem"] == ""
     if hospital.engine.dialect.name == "postgresql":  # a whole export of the same rows would only take its time again
         with begin_snapshot(hospital.engine) as session:
-            asked = Asked(PERIOD, TruthKind.REPORT, Pseudonyms(SECRET), 3, PROMISE)
+            asked = Asked(PERIOD, TruthKind.REPORT, Pseudonyms(SECRET), 3, PROMISE, simulated_site=True)
             (tmp_path / "table").mkdir()
             assert performance(session, asked, tmp_path / "table")["figures"] == told["figures"]
         return
@@ -109,6 +109,7 @@ def test_the_figures_of_the_page_are_those_of_an_export_of_the_period(hospital: 
     package = tmp_path / "package"
     run_export(settings, Request(PERIOD.since, PERIOD.until, "", PERIOD.zone.key, TruthKind.REPORT), package, actor="test")
     written = json.loads((package / "data" / "metrics.json").read_text())
+    assert written["analysis"] == told["figures"]["analysis"]
     assert written["models"] == told["figures"]["models"]
     assert written["comparisons"] == told["figures"]["comparisons"]
     assert written["made_of"] == told["figures"]["made_of"]
@@ -127,12 +128,40 @@ def test_the_figures_of_the_page_are_those_of_an_export_of_the_period(hospital: 
     assert written["models"]["m1"]["counts"]["counted"]["value"] == 24
 
 
+def test_an_empty_period_leads_to_the_newest_day_and_no_auditor_to_a_day(sqlite_engine: Engine, tmp_path: Path) -> None:
+    hospital = Hospital(sqlite_engine, tmp_path / "files")
+    hospital.read("MRN1")
+    with serving(sqlite_engine, tmp_path) as dashboard:
+        viewer, auditor = dashboard.person("vera", Role.VIEWER), dashboard.person("anna", Role.AUDITOR)
+        empty = "since=2019-01-01&until=2019-02-01&truth=reader"
+        assert figures(viewer, empty)["figures"]["models"] == {}
+        (link,) = re.findall(r'href="(/performance\?until[^"]+)"', viewer.get(f"/performance?{empty}").text)
+        address = link.replace("&amp;", "&").removeprefix("/performance?")
+        assert address == f"until={DAY}&truth=reader"
+        assert figures(viewer, address)["figures"]["models"] != {}
+        assert "No model has read" not in viewer.get(f"/performance?{address}").text
+        assert str(DAY) not in auditor.get(f"/performance?{empty}").text
+
+
+def test_a_simulated_site_says_so_of_images_that_do_not(sqlite_engine: Engine, tmp_path: Path) -> None:
+    """As an export of it does."""
+    hospital = Hospital(sqlite_engine, tmp_path / "files")
+    hospital.read("MRN1")
+    with serving(sqlite_engine, tmp_path) as dashboard:
+        parts = dashboard.parts
+        for site, said in (("NORTH", False), ("SIMULATED HOSPITAL", True)):
+            dashboard.shell.inside.state.parts = replace(parts, node=replace(parts.node, site=site))
+            viewer = dashboard.person(site[:5].lower(), Role.VIEWER)
+            assert figures(viewer, f"{ADDRESS}&truth={'reader' if said else 'report'}")["figures"]["analysis"]["simulated"] is said
+
+
 def test_without_rows_without_truth_and_with_one_class_the_page_says_so(sqlite_engine: Engine, tmp_path: Path) -> None:
     hospital = Hospital(sqlite_engine, tmp_path / "files")
     with serving(sqlite_engine, tmp_path) as dashboard:
         viewer = dashboard.person("anna", Role.AUDITOR)
         assert figures(viewer)["figures"]["models"] == {}
         assert "No model has read an image of these days." in viewer.get(f"/performance?{ADDRESS}").text
+        assert "The newest" not in viewer.get(f"/performance?{ADDRESS}").text
         hospital.read("MRN1")
         hospital.told("Left pneumothorax.", "MRN1")
         reconcile(sqlite_engine)
