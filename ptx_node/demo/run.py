@@ -64,6 +64,7 @@ def run(folder: Path, *, once: bool, with_pacs: bool, stop: threading.Event) -> 
                 log=site.folder / "node.log",
                 ready=lambda: port_answers(site.dicom_port),
                 timeout_s=60,
+                end_timeout_s=30,  # each of its processes has half of that
             )
         )
         studies = _simulate(site)

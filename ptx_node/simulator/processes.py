@@ -72,8 +72,17 @@ def running(
     ready: Callable[[], bool],
     env: Mapping[str, str] | None = None,
     timeout_s: float = 30.0,
+    end_timeout_s: float = 10.0,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program that runs while the block does: started, waited for until `ready()`, then terminated by its id.
+
+    Args:
+        command: the program and its arguments.
+        log: its output is added to this file.
+        ready: whether it can be used.
+        env: more of its environment.
+        timeout_s: how long it may take until it is ready.
+        end_timeout_s: how long it may take to end before it is killed; one with children of its own needs more than they.
 
     Raises:
         PtxError: the program ended or did not become ready; the message carries the end of its log.
@@ -99,7 +108,7 @@ def running(
             raise PtxError(f"{error}: {_tail(log)}") from error
         yield process
     finally:
-        stop(process)
+        stop(process, timeout_s=end_timeout_s)
 
 
 def stop(process: subprocess.Popen[bytes], *, timeout_s: float = 10.0) -> None:
