@@ -77,12 +77,20 @@ def _data(evaluation: Mapping[str, Any], environment: Sequence[Mapping[str, Any]
         f"{images.get('train', '?')} images of {patients.get('train', '?')} patients, {last.get('positives', '?')} images positive; "
         f"validation {images.get('validation', '?')} images of {patients.get('validation', '?')} patients"
     )
-    split = about["split"]
+    split, own = about["split"], last.get("split") or {}
+    if own and own != split:
+        divided = f"trained under {_split(own)}; the rule chosen, and the model judged, under {_split(split)}"
+    else:
+        divided = _split(split)
     whose = "Every one of them is a SIMULATED patient (`ptx_node.simulator`). " if simulated(evaluation, environment) else ""
     return f"""## Data
 Trained on {trained}. {whose}Sites: {", ".join(about["trained_sites"]) or "not stated"}.
-Divided by patient: split {split.get("name", "not stated")}, SHA-256 `{split.get("digest", "-")}`.
+Divided by patient: {divided}.
 Evaluated on: {"; ".join(about["data"])}."""
+
+
+def _split(told: Mapping[str, str]) -> str:
+    return f"split {told.get('name', 'not stated')}, SHA-256 `{told.get('digest', '-')}`"
 
 
 def _training(settings: Settings, evaluation: Mapping[str, Any], environment: Sequence[Mapping[str, Any]]) -> str:

@@ -17,6 +17,7 @@ from ptx_node.errors import ConfigurationError
 from training.checkpoint import write_whole
 from training.command_line import command_of
 from training.revision import git
+from training.splits import of_run, told
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,7 @@ def environment(run: Run) -> dict[str, Any]:
         "images": {"train": len(run.pool), "validation": len(run.judged)},
         "patients": {"train": len({one.patient_id for one in records}), "validation": len({one.patient_id for one in run.judged.records})},
         "positives": int(run.pool.label_N.sum()),
+        "split": told(of_run(run.place.folder)),
         "simulated": all(one.simulated for one in records),
     }
 

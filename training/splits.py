@@ -117,6 +117,17 @@ def load(path: Path) -> Split:
     return split
 
 
+def of_run(folder: Path) -> list[Path]:
+    """The splits that a run was trained under, in the order of its data sets; empty where it has none of its own."""
+    return [path for path in (folder / "split.json", *sorted(folder.glob("split[0-9]*.json"))) if path.is_file()]
+
+
+def told(splits: Sequence[Path]) -> dict[str, str]:
+    """Name and digest of each split, for people; empty without any."""
+    loaded = [load(path) for path in splits]
+    return {"name": ", ".join(one.name for one in loaded), "digest": ", ".join(one.digest for one in loaded)} if loaded else {}
+
+
 def draw(
     name: str,
     records: Sequence[Record],

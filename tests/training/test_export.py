@@ -123,6 +123,17 @@ def test_card_is_written_from_the_evaluation(bundle, run):
     assert str(run) not in card + (bundle / EVALUATION).read_text() + (bundle / METADATA).read_text()
 
 
+def test_card_says_who_was_trained_on_where_the_rule_was_chosen_on_others(run, tmp_path):
+    here = tmp_path / "run"
+    shutil.copytree(run, here)
+    judged = json.loads((here / "evaluation" / "metrics.json").read_text())["about"]["split"]
+    (here / "environment.json").write_text(json.dumps([{"split": {"name": "first, second", "digest": "12ab, 34cd"}}]))
+    export(here, tmp_path / "out", name="n", model_version="1", evaluation=here / "evaluation")
+    card = (tmp_path / "out" / "docs" / "README.md").read_text()
+    assert "trained under split first, second, SHA-256 `12ab, 34cd`" in card
+    assert f"judged, under split {judged['name']}, SHA-256 `{judged['digest']}`" in card
+
+
 def test_card_of_simulated_data_says_so_first(run, tmp_path):
     here = tmp_path / "run"
     shutil.copytree(run, here)

@@ -25,6 +25,7 @@ from training.evaluate.report import page
 from training.evaluate.result import About, evaluation
 from training.evaluate.rows import Row, write_rows
 from training.evaluate.targets import as_text, targets
+from training.splits import of_run
 
 if TYPE_CHECKING:
     import argparse
@@ -66,7 +67,7 @@ def run(chosen: argparse.Namespace) -> int:
     """Judge, write, print. 0 when done, whether or not the targets are reached."""
     if not chosen.data and not chosen.unseen:
         raise UsageError("nothing to judge: give --data KIND:FOLDER or --unseen KIND:FOLDER")
-    splits = chosen.split or _splits_of(chosen.run)
+    splits = chosen.split or (of_run(chosen.run) if chosen.run else [])
     judged = _open(chosen)
     judging = gather(chosen.data, chosen.unseen, splits, part=chosen.part, reads=judged.predictor.reads)
     load = partial(read_case, handling=judged.handling, masks=judged.masks)
@@ -87,13 +88,6 @@ def run(chosen: argparse.Namespace) -> int:
     print(f"{note + ': ' if note else ''}{len(rows)} cases judged, report in {chosen.out / 'report.html'}\n")
     print(as_text(targets(rows, own, reads=about.reads)))
     return 0
-
-
-def _splits_of(folder: Path | None) -> list[Path]:
-    """Those that a run was trained under, in the order of its data sets."""
-    if folder is None:
-        return []
-    return [path for path in (folder / "split.json", *sorted(folder.glob("split[0-9]*.json"))) if path.is_file()]
 
 
 def _open(chosen: argparse.Namespace) -> Judged:

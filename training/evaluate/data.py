@@ -10,7 +10,7 @@ import numpy as np
 from ptx_node.errors import UsageError
 from training.evaluate.cases import grouped, label_of
 from training.parts import divide, open_data
-from training.splits import LeakError, load
+from training.splits import LeakError, load, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -68,20 +68,19 @@ def gather(data: Sequence[str], unseen: Sequence[str], splits: Sequence[Path], *
     for one in others:
         _refuse_trained(one.records, splits)
     groups = [grouped(records) for records in (*mine, *(one.records for one in others))]
-    told = [part] * len(sets) + ["unseen"] * len(others)
-    sources = [f"{one.name}: {which}, {len(found)} cases" for one, which, found in zip((*sets, *others), told, groups, strict=True)]
+    parts_told = [part] * len(sets) + ["unseen"] * len(others)
+    sources = [f"{one.name}: {which}, {len(found)} cases" for one, which, found in zip((*sets, *others), parts_told, groups, strict=True)]
     if not any(groups):
         raise UsageError(
             f"nothing to judge: no {'CT slice' if reads == 'ct' else 'radiograph'} in the part {part} of --data, or in --unseen"
         )
-    loaded = [load(path) for path in splits]
     return Judging(
         groups=[group for found in groups for group in found],
         validation=[group for records in parts.get("validation", []) for group in grouped(records)],
         trained_sites=frozenset(record.site for records in parts.get("train", []) for record in records),
         data_sites=frozenset(record.site for records in mine for record in records),
         sources=tuple(sources),
-        split={"name": ", ".join(one.name for one in loaded), "digest": ", ".join(one.digest for one in loaded)} if loaded else {},
+        split=told(splits),
     )
 
 
