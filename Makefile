@@ -7,7 +7,7 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 # One virtual environment and one apt: nothing here gains from running side by side.
 .NOTPARALLEL:
-.PHONY: help demo test bench faults models generalise ablate lint format setup hooks lock clean
+.PHONY: help demo test bench faults fuzz models generalise ablate lint format setup hooks lock clean
 
 BIN := .venv/bin
 PINS := deploy/requirements
@@ -47,6 +47,9 @@ bench: setup  ## speed and memory against Orthanc and dcmtk in the same run: pri
 
 faults: setup  ## the long campaign: processes killed at random moments while studies flow
 	@$(BIN)/python -m pytest -m campaign tests/faults $(ARGS)
+
+fuzz: setup  ## the long campaign: 400 requests to each operation of the API, fitting and not (PTX_API_SEED: others)
+	@$(BIN)/python -m pytest -m campaign tests/integration/test_dashboard_api.py $(ARGS)
 
 models: .make/training  ## train, judge and export both models on simulated patients (hours; goes on where it was stopped)
 	@training/recipes/radiograph.sh
