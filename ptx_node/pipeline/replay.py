@@ -36,18 +36,16 @@ LONGEST_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One model on one study: by which rule, whether it reads anything there (else why not), and which kinds go where."""
+    """One model on one study: by which rule, whether it reads anything there (else why not), and which kinds go where.
+
+    Where nothing is read, `destinations` has those that are told why not, which is nobody unless the rule wants it.
+    """
 
     model: str
     rule: str
     reads: bool
     reason: str = ""
     destinations: tuple[str, ...] = ()
-
-    @property
-    def same_answer(self) -> tuple[bool, tuple[str, ...]]:
-        """What a person notices: whether it is read, and what arrives where."""
-        return self.reads, self.destinations if self.reads else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +109,9 @@ def replay(
                 rule, refusal = placement.rule, placement.refusal
                 kept = after.get(rule.model)
                 if kept is None or (refusal is None and not kept.reads):
-                    told = _told({to.name: to.kinds or tuple(ResultKind) for to in rule.destinations})
-                    after[rule.model] = Reading(rule.model, rule.name, refusal is None, str(refusal.reason) if refusal else "", told)
+                    kinds = {to.name: to.kinds or tuple(ResultKind) for to in rule.destinations}
+                    sent = _sent(kinds, reads=refusal is None, reports=rule.report_not_eligible)
+                    after[rule.model] = Reading(rule.model, rule.name, refusal is None, str(refusal.reason) if refusal else "", sent)
         left -= looked
         would = tuple(after[model] for model in sorted(after))
         done.append(Replayed(uid, looked, len(instances) - len(chosen), unreadable, before, would, tuple(changes(before, would))))
@@ -132,13 +131,16 @@ def _happened(session: Session, uid: str) -> tuple[Reading, ...]:
         reads = job.state != JobState.NOT_ELIGIBLE
         if not reads and job.model in found and found[job.model].reads:
             continue
-        told = _told({one["name"]: one["kinds"] for one in job.destinations})
-        found[job.model] = Reading(job.model, job.rule, reads, "" if reads else job.cause or "", told)
+        sent = _sent({one["name"]: one["kinds"] for one in job.destinations}, reads=reads, reports=job.report_not_eligible)
+        found[job.model] = Reading(job.model, job.rule, reads, "" if reads else job.cause or "", sent)
     return tuple(found[model] for model in sorted(found))
 
 
-def _told(kinds: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
-    return tuple(f"{name} ({', '.join(sorted(map(str, of)))})" for name, of in sorted(kinds.items()))
+def _sent(kinds: Mapping[str, Iterable[str]], *, reads: bool, reports: bool) -> tuple[str, ...]:
+    """What goes where: of an image that is not eligible the structured report alone, if the rule wants that told."""
+    possible = frozenset(ResultKind) if reads else frozenset({ResultKind.SR} if reports else ())
+    wanted = {name: sorted(str(kind) for kind in of if kind in possible) for name, of in kinds.items()}
+    return tuple(f"{name} ({', '.join(of)})" for name, of in sorted(wanted.items()) if of)
 
 
 def changes(before: Sequence[Reading], after: Sequence[Reading]) -> list[str]:
@@ -151,9 +153,11 @@ def changes(before: Sequence[Reading], after: Sequence[Reading]) -> list[str]:
             found.append(f"{model} would read it")
         elif was is not None and was.reads and (now is None or not now.reads):
             found.append(f"{model} would no longer read it" + (f" ({now.reason})" if now is not None and now.reason else ""))
-        elif was is not None and now is not None:
-            if was.same_answer != now.same_answer:
-                found.append(f"results of {model} would go to {', '.join(now.destinations) or 'nobody'}")
-            if was.rule != now.rule:
+        else:
+            sent = now.destinations if now is not None else ()
+            if sent != (was.destinations if was is not None else ()):
+                what = f"results of {model}" if now is not None and now.reads else f"why {model} does not read it"
+                found.append(f"{what} would go to {', '.join(sent) or 'nobody'}")
+            if was is not None and now is not None and was.rule != now.rule:
                 found.append(f"rule {now.rule} instead of {was.rule}")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,9 @@ from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.tables import Instance, Job
 from ptx_node.domain.access import Role
 from ptx_node.domain.decision import Policy
+from ptx_node.domain.eligibility import Requirements
+from ptx_node.domain.job import JobState
+from ptx_node.domain.routing import parse_rules
 from ptx_node.pipeline.replay import replay
 from tests.dashboard import Dashboard, serving
 from tests.dashboard_desk import CHEST, rule_book, stored_day
@@ -105,6 +109,25 @@ def test_a_replay_ends_within_its_bounds(engine: Engine, tmp_path: Path) -> None
     assert ("3 headers were read", 3) == (few.ended, len(few.studies))
     late = replay(engine, tmp_path.joinpath, policy, uids, longest_s=0)
     assert ("0 s were over", ()) == (late.ended, late.studies)
+
+
+def test_a_replay_knows_who_is_told_that_an_image_is_not_eligible(sqlite_engine: Engine, tmp_path: Path) -> None:
+    """The report alone goes out of what the model does not read, and only where the rule wants it."""
+    uids = stored_day(sqlite_engine, tmp_path, 2)
+    with begin_write(sqlite_engine) as session:
+        session.query(Job).update({Job.state: JobState.NOT_ELIGIBLE, Job.report_not_eligible: True})
+    needs = {"ptx-cxr-demo": Requirements("radiograph", min_rows=1000)}
+
+    def changed(text: str) -> set[tuple[str, ...]]:
+        policy = Policy(parse_rules(tomllib.loads(text)["rules"]), needs)
+        return {one.changes for one in replay(sqlite_engine, tmp_path.joinpath, policy, uids).studies}
+
+    told = CHEST + "report_not_eligible = true\n"
+    assert {()} == changed(told)
+    assert {("why ptx-cxr-demo does not read it would go to pacs (sr), research (sr)", "rule thorax instead of chest")} == changed(
+        told.replace('"seg", "sr"] }', '"seg", "sr"] }, "research"').replace('"chest"', '"thorax"')
+    )
+    assert {("why ptx-cxr-demo does not read it would go to nobody",)} == changed(CHEST) == changed(told.replace('"DX"', '"CR"'))
 
 
 def test_one_replay_at_a_time(dashboard: Dashboard) -> None:
