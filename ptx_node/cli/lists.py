@@ -19,11 +19,11 @@ from ptx_node.cli.context import (
     print_json,
     print_list,
 )
-from ptx_node.db import audit, overview
+from ptx_node.db import audit, history, overview
 from ptx_node.db import jobs as job_rows
 from ptx_node.db.destinations import backlog
 from ptx_node.db.session import begin_read, begin_write, now
-from ptx_node.domain.audit_events import decision
+from ptx_node.domain.audit_events import RETRY_JOBS, decision
 from ptx_node.errors import UsageError
 from ptx_node.pipeline import deliver
 from ptx_node.wiring import open_database
@@ -90,9 +90,10 @@ def retry_jobs(
     if bool(ids) == all_of_them:
         raise UsageError("name the jobs to retry, or give --all")
     with begin_write(open_database(load_settings(config))) as session:
-        queued = job_rows.retry(session, ids or None, now=now())
+        queued = job_rows.retry(session, ids or None, now=(moment := now()))
         if queued:
-            audit.note(session, decision(acting_user(), "retry jobs", job_ids=queued))
+            audit.note(session, decision(acting_user(), RETRY_JOBS, job_ids=queued))
+            history.jobs_again(session, queued, by=acting_user(), what=RETRY_JOBS, at=moment)
     typer.echo(f"queued again: {', '.join(map(str, queued)) or 'none (only quarantined jobs can be retried)'}")
 
 

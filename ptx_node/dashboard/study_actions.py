@@ -13,13 +13,13 @@ from ptx_node.dashboard.entry import needs
 from ptx_node.dashboard.given import Number
 from ptx_node.dashboard.parts import PartsOf
 from ptx_node.dashboard.study_pictures import GONE
-from ptx_node.db import audit, study_search
+from ptx_node.db import audit, history, study_search
 from ptx_node.db import jobs as job_rows
 from ptx_node.db.jobs_again import read_again
 from ptx_node.db.session import begin_read, begin_write, now
 from ptx_node.db.tables import Delivery, FindingRow, Job, Result
 from ptx_node.domain.access import Permission, Who
-from ptx_node.domain.audit_events import decision
+from ptx_node.domain.audit_events import RETRY_JOBS, SUPERSEDE_JOB, decision
 from ptx_node.pipeline.send_again import send_again
 
 if TYPE_CHECKING:
@@ -92,20 +92,22 @@ def send(parts: PartsOf, who: Operator, study: str, delivery: Number, why: Why) 
 def _retry(parts: Parts, who: Who, study: str, job: int, reason: str) -> Done:
     with begin_write(parts.engine) as session:
         _demand_job(session, who, study, job)
-        queued = job_rows.retry(session, [job], now=now())
+        queued = job_rows.retry(session, [job], now=(moment := now()))
         if not queued:
             raise HTTPException(409, f"job {job} is no longer in quarantine: only what failed can be retried")
-        audit.note(session, decision(who.actor, "retry jobs", job_ids=queued, reason=_words(reason)))
+        audit.note(session, decision(who.actor, RETRY_JOBS, job_ids=queued, reason=_words(reason)))
+        history.jobs_again(session, queued, by=who.actor, what=RETRY_JOBS, at=moment, reason=_words(reason))
     return Done(jobs=queued)
 
 
 def _supersede(parts: Parts, who: Who, study: str, job: int, reason: str) -> Done:
     with begin_write(parts.engine) as session:
         _demand_job(session, who, study, job)
-        new = read_again(session, job, now=now())
+        new = read_again(session, job, now=(moment := now()))
         if new is None:
             raise HTTPException(409, f"job {job} has not ended, was not eligible, or is superseded already: nothing was done")
-        audit.note(session, decision(who.actor, "supersede job", job_id=job, new_job_id=new, reason=_words(reason)))
+        audit.note(session, decision(who.actor, SUPERSEDE_JOB, job_id=job, new_job_id=new, reason=_words(reason)))
+        history.jobs_again(session, [job], by=who.actor, what=SUPERSEDE_JOB, at=moment, reason=_words(reason))
     return Done(jobs=[new])
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import and_, case, exists, func, or_, select, update
 
 from ptx_node.db import audit
 from ptx_node.db.destinations import lock_destination
+from ptx_node.db.history import keep_sendings
 from ptx_node.db.tables import Delivery, Job, Result
 from ptx_node.domain.audit import NODE
 from ptx_node.domain.audit_events import delivery as delivery_event
@@ -212,10 +213,14 @@ def destinations_of(session: Session, ids: Sequence[int]) -> list[str]:
 
 def retry(session: Session, moment: datetime, deadline_at: datetime, *, ids: Sequence[int] = (), destination: str = "") -> list[int]:
     """Make deliveries due now with a new deadline: failed ones and waiting ones, by id or all of a destination; which."""
-    chosen = Delivery.id.in_(ids) if ids else Delivery.destination == destination
+    chosen = and_(
+        Delivery.id.in_(ids) if ids else Delivery.destination == destination,
+        Delivery.state.in_((DeliveryState.FAILED, DeliveryState.WAITING)),
+    )
+    keep_sendings(session, chosen)
     changed = session.scalars(
         update(Delivery)
-        .where(chosen, Delivery.state.in_((DeliveryState.FAILED, DeliveryState.WAITING)))
+        .where(chosen)
         .values(state=DeliveryState.WAITING, next_attempt_at=moment, deadline_at=deadline_at, attempts=0, resends=0)
         .returning(Delivery.id)
     )

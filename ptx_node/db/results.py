@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
+from sqlalchemy.orm import object_session
 
 from ptx_node.db.deliveries import note_given_up
+from ptx_node.db.history import keep_sendings
 from ptx_node.db.tables import Delivery, ExaminationRow, FindingRow, Instance, Job, Result
 from ptx_node.domain.examination import Examination
 from ptx_node.domain.finding import Outcome
@@ -129,7 +131,13 @@ def new_delivery(result_id: int, job_id: int, destination: str, moment: datetime
 
 
 def queue_again(row: Delivery, job_id: int, moment: datetime, deadline_at: datetime) -> None:
-    """Make a delivery due as if nothing had been sent. A sender that holds its lease will find the lease gone."""
+    """Make a delivery due as if nothing had been sent. A sender that holds its lease will find the lease gone.
+
+    How far it had come stays for the study's timeline.
+    """
+    session = object_session(row)
+    if session is not None:  # else it is new
+        keep_sendings(session, Delivery.id == row.id)
     row.job_id, row.state, row.attempts = job_id, DeliveryState.WAITING, 0
     row.next_attempt_at = row.queued_at = moment
     row.deadline_at = deadline_at

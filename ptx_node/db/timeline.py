@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
+from ptx_node.db.history_tables import EarlierSending, Intervention
 from ptx_node.db.tables import (
     Collection,
     Conflict,
@@ -56,6 +57,7 @@ def timeline(session: Session, study_instance_uid: str) -> list[Step]:
         *_jobs(session, study_instance_uid),
         *_findings(session, study_instance_uid),
         *_deliveries(session, study_instance_uid),
+        *_interventions(session, study_instance_uid),
         *_truth(session, study_instance_uid),
     ]
     return sorted(steps, key=lambda one: one.at)
@@ -149,15 +151,26 @@ def _deliveries(session: Session, uid: str) -> Iterator[Step]:
     )
     for row, kind, sop_instance_uid in rows:
         name = f"{kind.upper()} to {row.destination}"
-        if row.accepted_at:
-            yield Step(row.accepted_at, f"{name} accepted, status {row.status}, attempt {row.attempts}", sop_instance_uid, GOOD)
-        if row.committed_at:
-            yield Step(row.committed_at, f"{name} committed: {str(row.proof).replace('_', ' ')}", mood=GOOD)
-        if row.state == DeliveryState.FAILED:
-            yield Step(row.next_attempt_at, f"{name} given up after {row.attempts} attempts, status {row.status}", row.error or "", BAD)
-        elif row.state in (DeliveryState.WAITING, DeliveryState.SENDING):
+        for earlier in session.scalars(select(EarlierSending).where(EarlierSending.delivery_id == row.id).order_by(EarlierSending.id)):
+            yield from _sent(name, sop_instance_uid, earlier, earlier.given_up_at)
+        yield from _sent(name, sop_instance_uid, row, row.next_attempt_at if row.state == DeliveryState.FAILED else None)
+        if row.state in (DeliveryState.WAITING, DeliveryState.SENDING):
             tried = f"after attempt {row.attempts}" if row.attempts else "not tried yet"
             yield Step(row.queued_at, f"{name} waits, {tried}", row.error or "", WAIT)
+
+
+def _sent(name: str, sop_instance_uid: str, row: Delivery | EarlierSending, given_up_at: datetime | None) -> Iterator[Step]:
+    if row.accepted_at:
+        yield Step(row.accepted_at, f"{name} accepted, status {row.status}, attempt {row.attempts}", sop_instance_uid, GOOD)
+    if row.committed_at:
+        yield Step(row.committed_at, f"{name} committed: {str(row.proof).replace('_', ' ')}", mood=GOOD)
+    if given_up_at:
+        yield Step(given_up_at, f"{name} given up after {row.attempts} attempts, status {row.status}", row.error or "", BAD)
+
+
+def _interventions(session: Session, uid: str) -> Iterator[Step]:
+    for one in session.scalars(select(Intervention).where(Intervention.study_instance_uid == uid).order_by(Intervention.id)):
+        yield Step(one.intervened_at, f"{one.intervened_by}: {one.what}, {one.subject}", one.reason)
 
 
 def _truth(session: Session, uid: str) -> Iterator[Step]:

@@ -27,6 +27,8 @@ RECEIVED = (
     "called_ae",
 )
 REFUSED = ("sop_class_uid", "sop_instance_uid", "status", "reason", "via")
+RETRY_JOBS, SUPERSEDE_JOB, SEND_AGAIN, RETRY_DELIVERIES = "retry jobs", "supersede job", "send again", "retry deliveries"
+"""What a person decided about a study, as the trail and the study's timeline say it."""
 
 
 def receipt(row: Mapping[str, Any], outcome: str, **more: str) -> Event:

@@ -17,9 +17,9 @@ from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_file_meta_info
 
 from ptx_node import log
-from ptx_node.db import audit, deliveries, destinations
+from ptx_node.db import audit, deliveries, destinations, history
 from ptx_node.db.session import begin_read, begin_write, now
-from ptx_node.domain.audit_events import decision
+from ptx_node.domain.audit_events import RETRY_DELIVERIES, decision
 from ptx_node.domain.delivery import Answer, Outgoing, Proof, Verdict
 from ptx_node.domain.job import DeliveryState
 from ptx_node.errors import DestinationUnavailableError
@@ -266,5 +266,6 @@ def retry(engine: Engine, *, deadline_s: float, by: str, delivery_ids: Sequence[
             destinations.let_go(session, name)
         ids = deliveries.retry(session, moment, deadline_at, ids=tuple(delivery_ids), destination=destination)
         if ids:
-            audit.note(session, decision(by, "retry deliveries", delivery_ids=ids))
+            audit.note(session, decision(by, RETRY_DELIVERIES, delivery_ids=ids))
+            history.deliveries_again(session, ids, by=by, what=RETRY_DELIVERIES, at=moment)
     return len(ids)

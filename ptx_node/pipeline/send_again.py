@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from ptx_node.db import audit, deliveries, destinations
+from ptx_node.db import audit, deliveries, destinations, history
 from ptx_node.db.results import queue_again
 from ptx_node.db.session import begin_write, now
 from ptx_node.db.tables import Delivery
-from ptx_node.domain.audit_events import decision
+from ptx_node.domain.audit_events import SEND_AGAIN, decision
 from ptx_node.domain.job import DeliveryState
 
 if TYPE_CHECKING:
@@ -48,5 +48,6 @@ def send_again(engine: Engine, delivery_ids: Sequence[int], *, deadlines_s: Mapp
             queue_again(row, row.job_id, moment, moment + deadline)
         queued = [row.id for row in rows]
         if queued:
-            audit.note(session, decision(by, "send again", delivery_ids=queued, reason=reason))
+            audit.note(session, decision(by, SEND_AGAIN, delivery_ids=queued, reason=reason))
+            history.deliveries_again(session, queued, by=by, what=SEND_AGAIN, at=moment, reason=reason)
     return queued
