@@ -68,6 +68,7 @@ def test_one_key_is_one_decision(dashboard: Dashboard, browser: Browser) -> None
     with begin_read(dashboard.engine) as session:
         assert session.query(ReportLabelRow).filter(ReportLabelRow.reviewer.is_not(None)).count() == 1
     page.get_by_role("link", name="Findings against the truth").click()
+    expect(page.get_by_text("Is this finding right?")).to_be_visible()  # else the box of the page that is left would be ticked
     page.get_by_label("one key decides").check()
     watched.accessible()
     page.locator("h1").click()
