@@ -28,6 +28,7 @@ def keep_sendings(session: Session, chosen: ColumnElement[bool]) -> None:
     over = select(Delivery.id, *(getattr(Delivery, name) for name in SENT), given_up_at).where(
         chosen, or_(failed, Delivery.accepted_at.is_not(None))
     )
+    over = over.with_for_update()  # two people who ask at the same time leave one row, not two
     session.flush()
     session.execute(insert(EarlierSending).from_select(["delivery_id", *SENT, "given_up_at"], over))
 

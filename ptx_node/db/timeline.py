@@ -143,16 +143,21 @@ def _findings(session: Session, uid: str) -> Iterator[Step]:
 
 
 def _deliveries(session: Session, uid: str) -> Iterator[Step]:
+    of_study = Delivery.job_id.in_(select(Job.id).where(Job.study_instance_uid == uid))
     rows = session.execute(
         select(Delivery, Result.kind, Result.sop_instance_uid)
         .join(Result, Result.id == Delivery.result_id)
-        .where(Delivery.job_id.in_(select(Job.id).where(Job.study_instance_uid == uid)))
+        .where(of_study)
         .order_by(Delivery.id)
     )
+    earlier: dict[int, list[EarlierSending]] = {}
+    kept = select(EarlierSending).join(Delivery, Delivery.id == EarlierSending.delivery_id).where(of_study)
+    for one in session.scalars(kept.order_by(EarlierSending.id)):
+        earlier.setdefault(one.delivery_id, []).append(one)
     for row, kind, sop_instance_uid in rows:
         name = f"{kind.upper()} to {row.destination}"
-        for earlier in session.scalars(select(EarlierSending).where(EarlierSending.delivery_id == row.id).order_by(EarlierSending.id)):
-            yield from _sent(name, sop_instance_uid, earlier, earlier.given_up_at)
+        for one in earlier.get(row.id, ()):
+            yield from _sent(name, sop_instance_uid, one, one.given_up_at)
         yield from _sent(name, sop_instance_uid, row, row.next_attempt_at if row.state == DeliveryState.FAILED else None)
         if row.state in (DeliveryState.WAITING, DeliveryState.SENDING):
             tried = f"after attempt {row.attempts}" if row.attempts else "not tried yet"
